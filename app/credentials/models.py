@@ -1,0 +1,83 @@
+"""Tables of credentials: what is stored of a key, its sealed secrets apart, its checks and its newest balances.
+
+Slugs are text, validated against the registry: an enum in the database would cost a migration per exchange.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, Index, Integer, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db import Base, UtcDateTime
+
+
+class Credential(Base):
+    """What a user gave us for one account at one exchange. `attested_at`: when the trader said Withdraw is off."""
+
+    __tablename__ = "credentials"
+    __table_args__ = (UniqueConstraint("user_id", "exchange", "environment", "fingerprint"), Index("ix_credentials_user_id_id", "user_id", "id"))
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    exchange: Mapped[str] = mapped_column(String(32))
+    environment: Mapped[str] = mapped_column(String(16))
+    label: Mapped[str] = mapped_column(String(40))
+    plan: Mapped[str] = mapped_column(String(16))
+    key_hint: Mapped[str] = mapped_column(String(8))
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    account_id: Mapped[str | None] = mapped_column(String(64))
+    secret_version: Mapped[int] = mapped_column(Integer)
+    attested_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    paused_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    checking_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    next_check_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class CredentialSecret(Base):
+    """The sealed secrets of a credential, in a table of their own that support queries never join."""
+
+    __tablename__ = "credential_secrets"
+
+    credential_id: Mapped[str] = mapped_column(ForeignKey("credentials.id", ondelete="CASCADE"), primary_key=True)
+    secret_version: Mapped[int] = mapped_column(Integer)
+    kid: Mapped[str] = mapped_column(String(32), index=True)
+    wrapped_key: Mapped[bytes] = mapped_column(LargeBinary)
+    fields: Mapped[dict[str, str]] = mapped_column(JSON)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class KeyCheck(Base):
+    """One dated attempt to use a credential, and what came back. `code` is `ok` or a problem code."""
+
+    __tablename__ = "credential_checks"
+    __table_args__ = (Index("ix_credential_checks_credential_id_started_at", "credential_id", "started_at"),)
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    credential_id: Mapped[str] = mapped_column(ForeignKey("credentials.id", ondelete="CASCADE"))
+    reason: Mapped[str] = mapped_column(String(16))
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    code: Mapped[str] = mapped_column(String(32))
+    told: Mapped[str] = mapped_column(Text)
+    seen_ip: Mapped[str | None] = mapped_column(String(64))
+    skew_seconds: Mapped[int | None] = mapped_column(Integer)
+    grants: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    allowed_ips: Mapped[list[str] | None] = mapped_column(JSON)
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    steps: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
+    evidence: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
+
+
+class CredentialBalances(Base):
+    """The newest balances of a credential as one JSON document, and the newest failure to fetch them."""
+
+    __tablename__ = "credential_balances"
+
+    credential_id: Mapped[str] = mapped_column(ForeignKey("credentials.id", ondelete="CASCADE"), primary_key=True)
+    fetched_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    document: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    failed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    failure_code: Mapped[str | None] = mapped_column(String(32))

@@ -1,0 +1,124 @@
+"""The database: engine, sessions, and the transaction rule. One request is one transaction.
+
+SQLite (WAL, `synchronous=FULL`, `secure_delete`, foreign keys) by default, PostgreSQL by psycopg with the same code.
+A writing transaction begins with BEGIN IMMEDIATE on SQLite: a deferred one fails at once with "database is locked".
+No transaction waits on the network: a service calls `release` before it asks an exchange.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+
+from fastapi import Request
+from sqlalchemy import DateTime, Dialect, MetaData, TypeDecorator, event
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase
+
+from app.clock import as_utc
+from app.masking import Secret
+
+_READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_WRITE_OPTION = "keydeck_write"
+
+
+class Base(DeclarativeBase):
+    """The one metadata of every feature's tables, with names that migrations can rely on."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment: aware UTC in Python on both databases. Raises ValueError for a naive one."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError("a moment must be aware")
+        return None if value is None else as_utc(value)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else as_utc(value)
+
+
+class Database:
+    """The engine and its two kinds of session: reading and writing."""
+
+    def __init__(self, url: Secret) -> None:
+        plain = url.reveal()
+        self.is_sqlite = plain.startswith("sqlite")
+        pool: dict[str, Any] = {} if self.is_sqlite else {"pool_size": 10, "max_overflow": 10, "pool_pre_ping": True}
+        self.engine: AsyncEngine = create_async_engine(plain, hide_parameters=True, echo=False, **pool)
+        if self.is_sqlite:
+            _prepare_sqlite(self.engine)
+        reading = self.engine
+        writing = self.engine.execution_options(**{_WRITE_OPTION: True})
+        self._reading = async_sessionmaker(reading, expire_on_commit=False, autoflush=False)
+        self._writing = async_sessionmaker(writing, expire_on_commit=False, autoflush=False)
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncSession]:
+        """Give a session for reading; what it holds is rolled back at the end."""
+        async with self._reading() as session:
+            yield session
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncSession]:
+        """Give a session for one unit of work: committed at the end, rolled back on any exception."""
+        async with self._writing() as session:
+            try:
+                yield session
+            except BaseException:
+                await session.rollback()
+                raise
+            await session.commit()
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[AsyncConnection]:
+        async with self.engine.connect() as connection:
+            yield connection
+
+    async def aclose(self) -> None:
+        await self.engine.dispose()
+
+
+async def get_session(request: Request) -> AsyncIterator[AsyncSession]:
+    """Give a request its one transaction. Always `Depends(get_session, scope="function")`: committed before the answer leaves."""
+    database: Database = request.app.state.database
+    unit = database.read if request.method in _READ_METHODS else database.write
+    async with unit() as session:
+        yield session
+
+
+async def release(session: AsyncSession) -> None:
+    """End the reading part of a unit of work before a network call. Raises RuntimeError if something was written."""
+    if session.info.get("wrote") or session.new or session.dirty or session.deleted:
+        raise RuntimeError("a transaction must not wait on the network: ask the exchange before the first write")
+    await session.rollback()
+
+
+def _prepare_sqlite(engine: AsyncEngine) -> None:
+    """Set the pragmas on connect, and take the transaction's beginning out of the driver's hands."""
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def set_pragmas(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON", "busy_timeout=10000"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin(connection: Any) -> None:
+        writes = connection.get_execution_options().get(_WRITE_OPTION)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,135 @@
+"""Everything that can go wrong at an exchange, grouped by who must act.
+
+ExchangeError
+  KeyRefused            the trader   InvalidKey  BadSignature  KeyExpired  IpNotAllowed  PermissionMissing
+                                     AccountBlocked  WaitingForConfirmation
+  ExchangeUnavailable   nobody       RateLimited  Maintenance  Unreachable  OutOfService
+  OurFault              the operator ClockSkew  UnexpectedReply  UndeclaredCall
+
+The branch decides tone and retry, the leaf the sentence. Bad weather (slow, refused, 5xx, 429, HTML) never becomes
+`KeyRefused`. Raise them `from None` outside this package: a chained client error could carry a signed URL.
+"""
+
+from typing import ClassVar
+
+
+class ExchangeError(Exception):
+    """A call that did not succeed. `told` holds the exchange's own words (for the owner only), `call` what was asked."""
+
+    code: ClassVar[str] = "internal"
+    who_acts: ClassVar[str] = "operator"
+
+    def __init__(
+        self,
+        told: str = "",
+        *,
+        call: str = "",
+        seen_ip: str | None = None,
+        retry_after_seconds: float | None = None,
+        skew_seconds: float | None = None,
+    ) -> None:
+        super().__init__(self.code)
+        self.told = told
+        self.call = call
+        self.seen_ip = seen_ip
+        self.retry_after_seconds = retry_after_seconds
+        self.skew_seconds = skew_seconds
+
+
+class KeyRefused(ExchangeError):
+    """The key itself is the reason: the trader must act."""
+
+    who_acts = "trader"
+
+
+class InvalidKey(KeyRefused):
+    """The exchange does not know this key (mistyped, deleted, switched off, other site)."""
+
+    code = "invalid_key"
+
+
+class BadSignature(KeyRefused):
+    """The exchange knows the key, but the secret does not belong to it."""
+
+    code = "bad_signature"
+
+
+class KeyExpired(KeyRefused):
+    code = "key_expired"
+
+
+class IpNotAllowed(KeyRefused):
+    """The key is bound to addresses this server does not call from; `seen_ip` where the exchange tells it."""
+
+    code = "ip_not_allowed"
+
+
+class PermissionMissing(KeyRefused):
+    code = "permission_missing"
+
+
+class AccountBlocked(KeyRefused):
+    code = "account_blocked"
+
+
+class WaitingForConfirmation(KeyRefused):
+    code = "waiting"
+
+
+class ExchangeUnavailable(ExchangeError):
+    """Not the key's fault and nobody's to mend but the exchange's: wait, keep the last known values."""
+
+    code = "exchange_unavailable"
+    who_acts = "nobody"
+
+
+class RateLimited(ExchangeUnavailable):
+    code = "rate_limited"
+
+
+class Maintenance(ExchangeUnavailable):
+    code = "maintenance"
+
+
+class Unreachable(ExchangeUnavailable):
+    """No answer: name lookup, connection, TLS or the total deadline failed."""
+
+    code = "unreachable"
+
+
+class OutOfService(ExchangeUnavailable):
+    """An answer that is the exchange's own failure: 5xx, an HTML page, its gateway's error."""
+
+    code = "exchange_unavailable"
+
+
+class OurFault(ExchangeError):
+    """This server is the reason: the operator must act; says nothing about the key."""
+
+
+class ClockSkew(OurFault):
+    """The exchange finds our clock wrong; `skew_seconds` is positive when ours is ahead."""
+
+    code = "clock_skew"
+
+
+class UnexpectedReply(OurFault):
+    """JSON came, but not in a shape we know: never read as zero, never blamed on the key."""
+
+    code = "unexpected_reply"
+
+
+class UndeclaredCall(OurFault):
+    """An adapter tried a request it did not declare; refused before the network."""
+
+    code = "internal"
+
+
+def list_leaves() -> tuple[type[ExchangeError], ...]:
+    """Return every concrete leaf of the tree, for completeness tests."""
+
+    def walk(kind: type[ExchangeError]) -> list[type[ExchangeError]]:
+        children = kind.__subclasses__()
+        return [leaf for child in children for leaf in walk(child)] if children else [kind]
+
+    return tuple(walk(ExchangeError))

@@ -1,0 +1,120 @@
+"""Finds the adapters at start-up, loudly: file name equals slug, exactly one adapter class per file."""
+
+import asyncio
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from types import ModuleType
+
+from app.exchanges import adapters
+from app.exchanges.adapter import AdapterContext, ExchangeAdapter
+from app.exchanges.http import ExchangeHttp
+from app.exchanges.types import Environment, Exchange, ProbePolicy, Secrets, Site
+
+
+class RegistryError(Exception):
+    """An adapter file that does not keep the rules; Keydeck refuses to start."""
+
+
+def find_adapters(package: ModuleType = adapters) -> dict[str, type[ExchangeAdapter]]:
+    """Return every adapter by slug, sorted by slug. Raises RegistryError with the file's name."""
+    found: dict[str, type[ExchangeAdapter]] = {}
+    for module_info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
+        module = importlib.import_module(f"{package.__name__}.{module_info.name}")
+        kinds = [
+            kind
+            for _, kind in inspect.getmembers(module, inspect.isclass)
+            if issubclass(kind, ExchangeAdapter) and kind.__module__.startswith(module.__name__) and not inspect.isabstract(kind)
+        ]
+        if len(kinds) != 1:
+            raise RegistryError(f"{module_info.name}: expected one adapter class, found {len(kinds)}")
+        if kinds[0].exchange.slug != module_info.name:
+            raise RegistryError(f"{module_info.name}: the adapter's slug is {kinds[0].exchange.slug}")
+        found[module_info.name] = kinds[0]
+    return found
+
+
+class Exchanges:
+    """The exchanges this instance offers, and the door to their adapters.
+
+    `sandbox_url` is the base under which the sandbox plays each exchange (`{sandbox_url}/{slug}`), None when it is
+    off; `urls` overrides the live base URL per slug; `allowed` limits the slugs on offer (None: all).
+    """
+
+    def __init__(
+        self,
+        *,
+        http: ExchangeHttp,
+        clock: Callable[[], datetime],
+        probes: ProbePolicy,
+        sandbox_url: str | None = None,
+        urls: Mapping[str, str] | None = None,
+        allowed: frozenset[str] | None = None,
+        kinds: Mapping[str, type[ExchangeAdapter]] | None = None,
+    ) -> None:
+        self._http = http
+        self._clock = clock
+        self._probes = probes
+        self._sandbox_url = sandbox_url
+        self._urls = dict(urls or {})
+        every = find_adapters() if kinds is None else dict(kinds)
+        self._kinds = {slug: kind for slug, kind in every.items() if allowed is None or slug in allowed}
+        self._locks: dict[str, asyncio.Lock] = {}
+
+    def list_all(self) -> list[Exchange]:
+        """Return the exchanges on offer, sorted by name."""
+        return sorted((kind.exchange for kind in self._kinds.values()), key=lambda exchange: exchange.name.lower())
+
+    def get(self, slug: str) -> Exchange | None:
+        """Return the exchange for a slug or alias; None when it is not on offer."""
+        for kind in self._kinds.values():
+            if slug == kind.exchange.slug or slug in kind.exchange.aliases:
+                return kind.exchange
+        return None
+
+    def list_environments(self, slug: str) -> list[Environment]:
+        """Return the environments a key of this exchange may belong to, live first."""
+        exchange = self.get(slug)
+        if exchange is None:
+            return []
+        own = [site.environment for site in exchange.sites]
+        return own + ([Environment.SANDBOX] if self._sandbox_url else [])
+
+    def site(self, slug: str, environment: Environment) -> Site | None:
+        """Return the site to talk to: the sandbox's, the operator's override, or the exchange's own."""
+        exchange = self.get(slug)
+        if exchange is None or environment not in self.list_environments(slug):
+            return None
+        if environment is Environment.SANDBOX:
+            return Site(environment, f"{self._sandbox_url}/{exchange.slug}", "", "Keydeck sandbox")
+        site = exchange.site(environment)
+        override = self._urls.get(exchange.slug)
+        if site is not None and override and environment is Environment.LIVE:
+            return Site(environment, override.rstrip("/"), site.keys_url, site.name)
+        return site
+
+    def open(self, slug: str, environment: Environment, secrets: Secrets, *, key_id: str) -> ExchangeAdapter:
+        """Return an adapter for one credential. `key_id` (a fingerprint) names the lock of one-at-a-time exchanges.
+
+        Raises KeyError when the exchange or environment is not on offer.
+        """
+        site = self.site(slug, environment)
+        exchange = self.get(slug)
+        if site is None or exchange is None:
+            raise KeyError(slug)
+        lock = self._locks.setdefault(key_id, asyncio.Lock())
+        context = AdapterContext(secrets, environment, site.api_url, self._http, self._clock, self._probes, lock)
+        return self._kinds[exchange.slug](context)
+
+
+def list_origins(
+    kinds: Mapping[str, type[ExchangeAdapter]], *, urls: Mapping[str, str] | None = None, sandbox_url: str | None = None
+) -> frozenset[str]:
+    """Return every origin (scheme://host[:port]) that adapters may call: code constants and the operator's overrides."""
+    every = [site.api_url for kind in kinds.values() for site in kind.exchange.sites]
+    every += list((urls or {}).values())
+    if sandbox_url:
+        every.append(sandbox_url)
+    return frozenset("/".join(url.split("/", 3)[:3]) for url in every)

@@ -1,0 +1,14 @@
+"""Every table of every feature, so that migrations and start-up checks know them all."""
+
+from app.accounts.models import ApiToken, Invitation, User, UserSession
+from app.audit import AuditEvent
+from app.credentials.models import Credential, CredentialBalances, CredentialSecret, KeyCheck
+from app.db import Base
+from app.vault.models import VaultCanary, VaultInstance
+
+__all__ = ["TABLES", "Base"]
+
+TABLES = (
+    ApiToken, AuditEvent, Credential, CredentialBalances, CredentialSecret, Invitation, KeyCheck, User, UserSession,
+    VaultCanary, VaultInstance,
+)
