@@ -1,0 +1,1 @@
+"""Totals over all credentials, with their coverage."""

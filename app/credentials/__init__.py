@@ -1,0 +1,1 @@
+"""The Credentials page, the connect flow, checks and status."""

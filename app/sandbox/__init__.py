@@ -1,0 +1,1 @@
+"""Simulated exchanges that verify signatures with their own code."""
