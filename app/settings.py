@@ -24,7 +24,7 @@ class SettingsError(Exception):
 
 
 class Settings(BaseModel):
-    """Everything an operator can set. The description of each field is its documentation (docs/settings.md)."""
+    """Everything an operator can set. The description of each field is its documentation (docs/operators/settings.md)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -75,7 +75,11 @@ class Settings(BaseModel):
         if self.database_url is None:
             return Secret(f"sqlite+aiosqlite:///{(self.data_dir / 'keydeck.db').as_posix()}")
         text = self.database_url.reveal()
-        for plain, driver in (("postgresql://", "postgresql+psycopg://"), ("postgres://", "postgresql+psycopg://"), ("sqlite:///", "sqlite+aiosqlite:///")):
+        for plain, driver in (
+            ("postgresql://", "postgresql+psycopg://"),
+            ("postgres://", "postgresql+psycopg://"),
+            ("sqlite:///", "sqlite+aiosqlite:///"),
+        ):
             if text.startswith(plain):
                 return Secret(driver + text.removeprefix(plain))
         return Secret(text)
@@ -102,7 +106,8 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         elif name.lower() in Settings.model_fields and name != "EXCHANGE_URLS":
             values[name.lower()] = text
         else:
-            raise SettingsError(f"unknown setting {variable}: see docs/settings.md for the names Keydeck knows")
+            raise SettingsError(f"unknown setting {variable}: see docs/operators/settings.md for the names Keydeck knows")
+    values.setdefault("public_url", f"http://127.0.0.1:{values.get('port', 8000)}")
     try:
         return Settings.model_validate({**values, "exchange_urls": urls})
     except ValidationError as error:

@@ -1,0 +1,1 @@
+"""The `keydeck` command, one module per noun; app/cli.py puts them together."""

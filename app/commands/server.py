@@ -1,0 +1,108 @@
+"""serve, migrate, healthcheck, openapi: what runs or describes the server itself."""
+
+import asyncio
+import json
+import socket
+import sys
+from typing import Annotated
+from urllib.error import URLError
+from urllib.request import Request, build_opener
+
+import typer
+import uvicorn
+
+from app import schema
+from app.accounts.setup import ensure_setup_link
+from app.clock import utc_now
+from app.commands.console import EXIT_CONFIGURATION, EXIT_UNAVAILABLE, fail, open_database, read_settings, run
+from app.logs import configure_logging
+from app.main import create_app
+from app.settings import Settings
+from app.vault.boot import open_vault
+
+_STOP_SECONDS = 20
+
+
+def serve(migrate: Annotated[bool, typer.Option("--migrate", help="Bring the database up to date first.")] = False) -> None:
+    """Start the web server."""
+    run(lambda settings: _serve(settings, migrates=migrate))
+
+
+def migrate() -> None:
+    """Bring the database to the newest revision."""
+    run(_migrate)
+
+
+def healthcheck() -> None:
+    """Ask the running server whether it is ready; exit code 0 when it is."""
+    settings = read_settings()
+    url = f"http://127.0.0.1:{settings.port}/readyz"
+    request = Request(url, headers={"Host": settings.public_url.split("://", 1)[1]})  # noqa: S310  # a constant scheme
+    try:
+        with build_opener().open(request, timeout=4) as reply:
+            reply.read(1000)
+    except (URLError, OSError):
+        fail("the server is not ready", exit_code=1)
+    typer.echo("ready")
+
+
+def openapi() -> None:
+    """Print the OpenAPI document of the JSON API."""
+    typer.echo(json.dumps(create_app(read_settings()).openapi(), indent=1))
+
+
+async def _migrate(settings: Settings) -> None:
+    async with open_database(settings) as database:
+        await schema.migrate(database)
+
+
+async def _serve(settings: Settings, *, migrates: bool) -> None:
+    configure_logging(settings, stream=sys.stderr)
+    if migrates:
+        await _migrate(settings)
+    await _prove_ready(settings)
+    listener = _listen(settings)
+    config = uvicorn.Config(
+        create_app(settings),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies) or None,
+        timeout_graceful_shutdown=_STOP_SECONDS,
+    )
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started and not serving.done():
+        await asyncio.sleep(0.02)
+    if server.started:
+        await _greet(settings)
+    await serving
+    if not server.started:
+        fail("the server did not start: see the lines above", exit_code=1)
+
+
+async def _prove_ready(settings: Settings) -> None:
+    """Refuse to start with one clear line when the database is old or the key ring is wrong."""
+    async with open_database(settings) as database:
+        revision = await schema.fetch_revision(database)
+        if revision != schema.read_head():
+            fail("the database is not up to date: run `keydeck migrate` first", exit_code=EXIT_CONFIGURATION)
+        await open_vault(database, keyring_path=settings.keyring_path, clock=utc_now)
+
+
+async def _greet(settings: Settings) -> None:
+    async with open_database(settings) as database:
+        link = await ensure_setup_link(database, clock=utc_now, public_url=settings.public_url)
+    typer.echo(f"Create the first account (one-time link): {link}" if link else f"Keydeck is ready at {settings.public_url}")
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError:
+        fail(f"port {settings.port} on {settings.host} is taken: stop what uses it, or choose another with PORT=", exit_code=EXIT_UNAVAILABLE)
+    return listener

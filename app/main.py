@@ -1,0 +1,124 @@
+"""Wires everything together and knows everyone: create_app() is the only place where parts meet."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
+
+from app import __version__
+from app.accounts import api as accounts_api
+from app.accounts import routes as accounts_pages
+from app.accounts.passwords import Passwords
+from app.balances import api as balances_api
+from app.balances import routes as balances_pages
+from app.clock import Clock, utc_now
+from app.credentials import api as credentials_api
+from app.credentials import routes as credentials_pages
+from app.db import Database
+from app.exchanges.adapter import ExchangeAdapter
+from app.exchanges.http import DEADLINE_SECONDS, ExchangeHttp
+from app.exchanges.registry import Exchanges, find_adapters, list_origins
+from app.exchanges.types import ProbePolicy
+from app.operations import routes as operations
+from app.sandbox.app import SANDBOX_URL, create_sandbox
+from app.sandbox.keys import list_keys
+from app.settings import Settings
+from app.support import api as support_api
+from app.support import routes as support_pages
+from app.vault.boot import open_vault
+from app.web import errors, gallery, security
+from app.web.pages import Pages
+
+ROOT = Path(__file__).resolve().parent.parent
+_ROUTERS = (
+    accounts_pages.router,
+    accounts_api.router,
+    credentials_pages.router,
+    credentials_api.router,
+    balances_pages.router,
+    balances_api.router,
+    support_pages.router,
+    support_api.router,
+    operations.router,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What the app is handed from outside, so that tests can hand in something else."""
+
+    clock: Clock = utc_now
+    transport: httpx.AsyncBaseTransport | None = None
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    deadline_seconds: float = DEADLINE_SECONDS
+    adapters: Mapping[str, type[ExchangeAdapter]] | None = None
+    passwords: Passwords | None = None
+
+
+def create_app(settings: Settings, *, outside: Outside | None = None) -> FastAPI:
+    """Return the web application. Its lifespan opens database, vault and the outgoing client, and closes them."""
+    given = outside or Outside()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            await _open(app, settings, given, stack)
+            yield
+
+    app = FastAPI(
+        title="Keydeck",
+        version=__version__,
+        description="Link exchange API keys, know what they may do, and see what they hold. Secrets go in, never out.",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        lifespan=lifespan,
+    )
+    app.state.settings = settings
+    app.state.clock = given.clock
+    app.state.passwords = given.passwords or Passwords()
+    app.state.pages = Pages(settings=settings, clock=given.clock, templates_dir=ROOT / "templates", static_dir=ROOT / "static")
+    probes = ProbePolicy(settings.probes)
+    app.state.sandbox_keys = list_keys(probes) if settings.sandbox == "on" else ()
+    for router in _ROUTERS:
+        app.include_router(router)
+    app.include_router(gallery.router)
+    app.mount("/static", StaticFiles(directory=ROOT / "static"), name="static")
+    errors.install_error_handlers(app)
+    security.install_middlewares(app, settings=settings)
+    return app
+
+
+async def _open(app: FastAPI, settings: Settings, outside: Outside, stack: AsyncExitStack) -> None:
+    """Open what the app holds while it runs; the stack closes it in reverse order."""
+    database = Database(settings.database_url_text)
+    stack.push_async_callback(database.aclose)
+    app.state.database = database
+    app.state.vault = await open_vault(database, keyring_path=settings.keyring_path, clock=outside.clock)
+    kinds = find_adapters() if outside.adapters is None else dict(outside.adapters)
+    sandbox_url = SANDBOX_URL if settings.sandbox == "on" else None
+    routes: dict[str, httpx.AsyncBaseTransport] = {}
+    if sandbox_url:
+        app.state.sandbox = create_sandbox(clock=outside.clock, sleep=outside.sleep)
+        routes[sandbox_url] = httpx.ASGITransport(app=app.state.sandbox)
+    http = ExchangeHttp(
+        origins=list_origins(kinds, urls=settings.exchange_urls, sandbox_url=sandbox_url),
+        transport=outside.transport,
+        routes=routes,
+        deadline_seconds=outside.deadline_seconds,
+    )
+    stack.push_async_callback(http.aclose)
+    app.state.exchanges = Exchanges(
+        http=http,
+        clock=outside.clock,
+        probes=ProbePolicy(settings.probes),
+        sandbox_url=sandbox_url,
+        urls=settings.exchange_urls,
+        allowed=frozenset(settings.exchanges) or None,
+        kinds=kinds,
+    )

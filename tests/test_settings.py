@@ -1,0 +1,60 @@
+"""Settings: unknown names stop the start, files carry secrets, and every setting is documented."""
+
+from pathlib import Path
+
+import pytest
+
+from app.settings import PREFIX, Settings, SettingsError, load_settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_an_unknown_setting_stops_the_start_by_name() -> None:
+    with pytest.raises(SettingsError, match="KEYDECK_SANBOX"):
+        load_settings({"KEYDECK_SANBOX": "on"})
+    assert load_settings({"KEYDECK_SANDBOX": "on"}).sandbox == "on"
+
+
+def test_a_setting_may_come_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "url"
+    file.write_text("postgresql://keydeck:canary-password@db/keydeck\n")
+    settings = load_settings({"KEYDECK_DATABASE_URL_FILE": str(file)})
+    assert settings.database_url_text.reveal() == "postgresql+psycopg://keydeck:canary-password@db/keydeck"
+    assert "canary-password" not in repr(settings)
+
+
+def test_a_missing_file_is_named_by_its_setting() -> None:
+    with pytest.raises(SettingsError, match="KEYDECK_METRICS_TOKEN_FILE: the file cannot be read"):
+        load_settings({"KEYDECK_METRICS_TOKEN_FILE": "/nowhere/at/all"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("PROBES", "canary-value"), ("CHECK_INTERVAL_SECONDS", "canary-value"), ("PUBLIC_URL", "ftp://canary-value/x"), ("PORT", "99999")],
+)
+def test_a_bad_value_is_refused_without_being_repeated(name: str, value: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings({f"{PREFIX}{name}": value})
+    assert name in str(caught.value)
+    assert value not in str(caught.value)
+
+
+def test_an_exchange_url_must_be_https_beyond_loopback() -> None:
+    with pytest.raises(SettingsError, match="https"):
+        load_settings({"KEYDECK_EXCHANGE_HTX_URL": "http://htx.example"})
+    settings = load_settings({"KEYDECK_EXCHANGE_HTX_URL": "http://127.0.0.1:8100/htx"})
+    assert settings.exchange_urls == {"htx": "http://127.0.0.1:8100/htx"}
+
+
+def test_lists_are_comma_separated() -> None:
+    assert load_settings({"KEYDECK_EGRESS": " 203.0.113.10, 2001:db8::10 "}).egress == ("203.0.113.10", "2001:db8::10")
+
+
+def test_every_setting_is_documented() -> None:
+    """docs/operators/settings.md lists each name with its default and the description in the code."""
+    page = (ROOT / "docs/operators/settings.md").read_text()
+    for name, field in Settings.model_fields.items():
+        shown = "EXCHANGE_<SLUG>_URL" if name == "exchange_urls" else name.upper()
+        assert f"`{PREFIX}{shown}`" in page, name
+        assert field.description
+        assert field.description in page, name
