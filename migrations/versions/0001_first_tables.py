@@ -31,16 +31,20 @@ def upgrade() -> None:
     )
     op.create_table('vault_canaries',
     sa.Column('kid', sa.String(length=32), nullable=False),
+    sa.Column('check_value', sa.String(length=8), nullable=False),
     sa.Column('sealed', sa.LargeBinary(), nullable=False),
     sa.Column('created_at', app.db.UtcDateTime(timezone=True), nullable=False),
     sa.PrimaryKeyConstraint('kid', name=op.f('pk_vault_canaries'))
     )
     op.create_table('vault_instance',
     sa.Column('id', sa.String(length=64), nullable=False),
+    sa.Column('slot', sa.Integer(), nullable=False),
     sa.Column('fingerprint_kid', sa.String(length=32), nullable=False),
     sa.Column('fingerprint_key_sealed', sa.LargeBinary(), nullable=False),
     sa.Column('created_at', app.db.UtcDateTime(timezone=True), nullable=False),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_vault_instance'))
+    sa.CheckConstraint('slot = 1', name=op.f('ck_vault_instance_only_one')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_vault_instance')),
+    sa.UniqueConstraint('slot', name=op.f('uq_vault_instance_slot'))
     )
     op.create_table('api_tokens',
     sa.Column('id', sa.String(length=32), nullable=False),
