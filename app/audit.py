@@ -41,7 +41,13 @@ def record_event(
     """Add an event to the unit of work. `action` is `noun.verb`, such as `credential.connected`."""
     session.add(
         AuditEvent(
-            id=create_id("evt"), at=at, actor_id=actor_id, owner_id=owner_id, actor_ip=actor_ip,
-            action=action, object_id=object_id, detail=dict(detail or {}),
+            id=create_id("evt"),
+            at=at,
+            actor_id=actor_id,
+            owner_id=owner_id,
+            actor_ip=actor_ip,
+            action=action,
+            object_id=object_id,
+            detail=dict(detail or {}),
         )
     )

@@ -60,7 +60,9 @@ class Secret:
         return core_schema.no_info_after_validator_function(
             cls,
             core_schema.str_schema(strict=True, max_length=8192),
-            serialization=core_schema.plain_serializer_function_ser_schema(lambda _: MASK, return_schema=core_schema.str_schema()),
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda _: MASK, return_schema=core_schema.str_schema()
+            ),
         )
 
     @classmethod

@@ -9,6 +9,15 @@ from app.vault.models import VaultCanary, VaultInstance
 __all__ = ["TABLES", "Base"]
 
 TABLES = (
-    ApiToken, AuditEvent, Credential, CredentialBalances, CredentialSecret, Invitation, KeyCheck, User, UserSession,
-    VaultCanary, VaultInstance,
+    ApiToken,
+    AuditEvent,
+    Credential,
+    CredentialBalances,
+    CredentialSecret,
+    Invitation,
+    KeyCheck,
+    User,
+    UserSession,
+    VaultCanary,
+    VaultInstance,
 )

@@ -16,7 +16,10 @@ class Credential(Base):
     """What a user gave us for one account at one exchange. `attested_at`: when the trader said Withdraw is off."""
 
     __tablename__ = "credentials"
-    __table_args__ = (UniqueConstraint("user_id", "exchange", "environment", "fingerprint"), Index("ix_credentials_user_id_id", "user_id", "id"))
+    __table_args__ = (
+        UniqueConstraint("user_id", "exchange", "environment", "fingerprint"),
+        Index("ix_credentials_user_id_id", "user_id", "id"),
+    )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))

@@ -29,8 +29,15 @@ class Status(StrEnum):
 
 NEEDS_ATTENTION = frozenset(
     {
-        Status.WITHDRAW_ENABLED, Status.INVALID_KEY, Status.KEY_EXPIRED, Status.IP_NOT_ALLOWED, Status.ACCOUNT_BLOCKED,
-        Status.LOCKED, Status.LIMITED, Status.WAITING, Status.EXPIRING,
+        Status.WITHDRAW_ENABLED,
+        Status.INVALID_KEY,
+        Status.KEY_EXPIRED,
+        Status.IP_NOT_ALLOWED,
+        Status.ACCOUNT_BLOCKED,
+        Status.LOCKED,
+        Status.LIMITED,
+        Status.WAITING,
+        Status.EXPIRING,
     }
 )
 

@@ -155,7 +155,9 @@ class ExchangeAdapter(ABC):
             status = reply.status if reply else None
             self.evidence.append(CallEvidence(call.label, asked_at, outcome, status, took))
 
-    async def _transmit(self, call: Call, query: Mapping[str, str], path: Mapping[str, str], body: Json, *, signed: bool) -> Reply:
+    async def _transmit(
+        self, call: Call, query: Mapping[str, str], path: Mapping[str, str], body: Json, *, signed: bool
+    ) -> Reply:
         request = self._build(call, query, path, body)
         return await self.context.http.send(self.sign(request) if signed else request, call=call.label)
 

@@ -139,7 +139,9 @@ class ExchangeHttp:
             raise Unreachable(call=call) from None
 
     async def _exchange(self, request: OutgoingRequest, *, call: str, started: float) -> Reply:
-        built = self._client.build_request(request.method, request.url, headers=dict(request.headers), content=request.content or None)
+        built = self._client.build_request(
+            request.method, request.url, headers=dict(request.headers), content=request.content or None
+        )
         answer = await self._client.send(built, stream=True)
         try:
             if answer.headers.get("content-encoding", "identity").lower() not in ("identity", ""):

@@ -1,0 +1,1 @@
+"""One file per exchange; found at start-up by its name."""
