@@ -1,0 +1,55 @@
+"""Counts over all users are right on both databases, and name no person."""
+
+from datetime import timedelta
+
+from app.db import Database
+from app.operations import repository
+from tests.operations.rows import NOW, add_check, add_credential, add_user
+
+
+async def test_checks_are_counted_by_exchange_and_code_within_the_time_asked(database: Database) -> None:
+    async with database.write() as session:
+        user_id = add_user(session)
+        await session.flush()
+        htx, hitbtc = add_credential(session, user_id), add_credential(session, user_id, exchange="hitbtc")
+        await session.flush()
+        for minutes, code in ((1, "ok"), (2, "ok"), (3, "unreachable"), (61, "ok")):
+            add_check(session, htx, code=code, at=NOW - timedelta(minutes=minutes))
+        add_check(session, hitbtc, code="invalid_key", at=NOW)
+    async with database.read() as session:
+        found = await repository.count_checks(session, since=NOW - timedelta(hours=1))
+    assert [(row.exchange, row.code, row.count) for row in found] == [
+        ("hitbtc", "invalid_key", 1),
+        ("htx", "ok", 2),
+        ("htx", "unreachable", 1),
+    ]
+    assert found[1].newest_at == NOW - timedelta(minutes=1)
+
+
+async def test_credentials_are_counted_by_their_newest_check(database: Database) -> None:
+    async with database.write() as session:
+        user_id = add_user(session)
+        await session.flush()
+        for codes, paused in ((("ok", "invalid_key"), False), (("invalid_key", "ok"), False), (("ok", "ok"), True), ((), False)):
+            credential_id = add_credential(session, user_id, paused=paused)
+            await session.flush()
+            for minutes, code in enumerate(codes):
+                add_check(session, credential_id, code=code, at=NOW + timedelta(minutes=minutes))
+        twin = add_credential(session, user_id, exchange="hitbtc")
+        await session.flush()
+        add_check(session, twin, code="ok", at=NOW)
+        add_check(session, twin, code="ok", at=NOW)
+    async with database.read() as session:
+        found = await repository.count_credentials(session)
+    expected = [("hitbtc", "ok", 1), ("htx", "invalid_key", 1), ("htx", "ok", 1), ("htx", "paused", 1), ("htx", "unchecked", 1)]
+    assert [(row.exchange, row.code, row.count) for row in found] == expected
+
+
+async def test_secrets_are_counted_by_kid(database: Database) -> None:
+    async with database.write() as session:
+        user_id = add_user(session)
+        await session.flush()
+        for kid in ("k2026a", "k2026a", "k2026b"):
+            add_credential(session, user_id, kid=kid)
+    async with database.read() as session:
+        assert await repository.count_secrets_by_kid(session) == {"k2026a": 2, "k2026b": 1}
