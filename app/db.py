@@ -8,9 +8,9 @@ No transaction waits on the network: a service calls `release` before it asks an
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Request
+from fastapi import Depends, Request
 from sqlalchemy import DateTime, Dialect, MetaData, TypeDecorator, event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
@@ -98,6 +98,9 @@ async def get_session(request: Request) -> AsyncIterator[AsyncSession]:
     unit = database.read if request.method in _READ_METHODS else database.write
     async with unit() as session:
         yield session
+
+
+SessionDep = Annotated[AsyncSession, Depends(get_session, scope="function")]
 
 
 async def release(session: AsyncSession) -> None:

@@ -10,7 +10,7 @@ import httpx
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
-from app import __version__
+from app import __version__, schema
 from app.accounts import api as accounts_api
 from app.accounts import routes as accounts_pages
 from app.accounts.passwords import Passwords
@@ -25,6 +25,7 @@ from app.exchanges.http import DEADLINE_SECONDS, ExchangeHttp
 from app.exchanges.registry import Exchanges, find_adapters, list_origins
 from app.exchanges.types import ProbePolicy
 from app.operations import routes as operations
+from app.operations.metrics import install_operations
 from app.sandbox.app import SANDBOX_URL, create_sandbox
 from app.sandbox.keys import list_keys
 from app.settings import Settings
@@ -81,6 +82,7 @@ def create_app(settings: Settings, *, outside: Outside | None = None) -> FastAPI
     )
     app.state.settings = settings
     app.state.clock = given.clock
+    app.state.schema_head = schema.read_head()
     app.state.passwords = given.passwords or Passwords()
     app.state.pages = Pages(settings=settings, clock=given.clock, templates_dir=ROOT / "templates", static_dir=ROOT / "static")
     probes = ProbePolicy(settings.probes)
@@ -91,6 +93,7 @@ def create_app(settings: Settings, *, outside: Outside | None = None) -> FastAPI
     app.mount("/static", StaticFiles(directory=ROOT / "static"), name="static")
     errors.install_error_handlers(app)
     security.install_middlewares(app, settings=settings)
+    install_operations(app)  # last, so that it is outermost and sees every answer
     return app
 
 

@@ -84,8 +84,13 @@ async def database(database_url: Secret) -> AsyncIterator[Database]:
 @pytest.fixture
 def settings(database_url: Secret, tmp_path: Path) -> Settings:
     return Settings(
-        database_url=database_url, data_dir=tmp_path, keyring_file=tmp_path / "keyring.json", public_url=ORIGIN, sandbox="on",
-        egress=("203.0.113.10", "2001:db8::10"), log_format="text",
+        database_url=database_url,
+        data_dir=tmp_path,
+        keyring_file=tmp_path / "keyring.json",
+        public_url=ORIGIN,
+        sandbox="on",
+        egress=("203.0.113.10", "2001:db8::10"),
+        log_format="text",
     )
 
 
@@ -115,7 +120,9 @@ def make_client(app: object) -> Callable[[], httpx.AsyncClient]:
 
     def make() -> httpx.AsyncClient:
         transport = httpx.ASGITransport(app=app, client=("127.0.0.1", 50000))  # type: ignore[arg-type]
-        return httpx.AsyncClient(transport=transport, base_url=ORIGIN, headers={"Sec-Fetch-Site": "same-origin", "Origin": ORIGIN})
+        return httpx.AsyncClient(
+            transport=transport, base_url=ORIGIN, headers={"Sec-Fetch-Site": "same-origin", "Origin": ORIGIN}
+        )
 
     return make
 

@@ -11,7 +11,9 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted((ROOT / "app").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
-SLUGS = sorted(path.name.removesuffix(".py") for path in (ROOT / "app/exchanges/adapters").iterdir() if not path.name.startswith("_"))
+SLUGS = sorted(
+    path.name.removesuffix(".py") for path in (ROOT / "app/exchanges/adapters").iterdir() if not path.name.startswith("_")
+)
 
 
 def name_of(path: Path) -> str:
@@ -92,7 +94,9 @@ def test_queries_live_in_repositories(path: Path) -> None:
     """Inline filters once leaked other organisations' data elsewhere: every query has one home per feature."""
     if path.name in ("repository.py", "db.py") or "repository" in path.name or "/repositories/" in name_of(path):
         return
-    calls = [node for node in walk(path) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "select"]
+    calls = [
+        node for node in walk(path) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "select"
+    ]
     assert not calls
 
 
@@ -102,7 +106,9 @@ def test_credential_queries_are_scoped_to_their_owner() -> None:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_"):
                 parameters = {argument.arg for argument in [*node.args.args, *node.args.kwonlyargs]}
                 rows = {"credential", "check", "row", "secret", "event"}
-                assert "user_id" in parameters or parameters & rows or node.name.endswith(("_for_support", "_for_operations")), node.name
+                assert "user_id" in parameters or parameters & rows or node.name.endswith(("_for_support", "_for_operations")), (
+                    node.name
+                )
 
 
 @pytest.mark.parametrize("slug", SLUGS)
@@ -114,7 +120,11 @@ def test_an_exchange_is_known_only_to_its_own_files(slug: str) -> None:
         if own.match(name_of(path)):
             continue
         strings = {node.value for node in walk(path) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-        docstrings = {ast.get_docstring(node, clean=False) for node in walk(path) if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)}
+        docstrings = {
+            ast.get_docstring(node, clean=False)
+            for node in walk(path)
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        }
         offenders += [name_of(path) for text in strings - docstrings if re.search(rf"\b{slug}\b", text)]
     assert not offenders
 
@@ -129,7 +139,9 @@ def test_templates_hold_no_script_style_or_unescaped_data(path: Path) -> None:
 
 
 def list_tracked_texts() -> Iterator[tuple[str, str]]:
-    names = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\n")
+    names = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout.split("\n")
     for name in filter(None, names):
         path = ROOT / name
         if path.suffix in {".png", ".ico", ".woff2"} or not path.is_file():
@@ -139,7 +151,18 @@ def list_tracked_texts() -> Iterator[tuple[str, str]]:
 
 def test_the_project_speaks_of_itself_only() -> None:
     """No machine paths, no package hosts: a clone must build anywhere."""
-    forbidden = re.compile("|".join(["pypi" + r"\.org", "python" + "hosted", "registry" + r"\.npmjs", "deb" + r"\.debian", "/wo" + "rk/", r"\.\./sha" + "red"]))
+    forbidden = re.compile(
+        "|".join(
+            [
+                "pypi" + r"\.org",
+                "python" + "hosted",
+                "registry" + r"\.npmjs",
+                "deb" + r"\.debian",
+                "/wo" + "rk/",
+                r"\.\./sha" + "red",
+            ]
+        )
+    )
     assert not [name for name, text in list_tracked_texts() if forbidden.search(text)]
 
 

@@ -30,7 +30,12 @@ def test_a_missing_file_is_named_by_its_setting() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("PROBES", "canary-value"), ("CHECK_INTERVAL_SECONDS", "canary-value"), ("PUBLIC_URL", "ftp://canary-value/x"), ("PORT", "99999")],
+    [
+        ("PROBES", "canary-value"),
+        ("CHECK_INTERVAL_SECONDS", "canary-value"),
+        ("PUBLIC_URL", "ftp://canary-value/x"),
+        ("PORT", "99999"),
+    ],
 )
 def test_a_bad_value_is_refused_without_being_repeated(name: str, value: str) -> None:
     with pytest.raises(SettingsError) as caught:

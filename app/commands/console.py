@@ -48,7 +48,10 @@ def run(work: Callable[[Settings], Coroutine[Any, Any, Result]]) -> Result:
     except RegistryError as error:
         fail(str(error), exit_code=EXIT_CONFIGURATION)
     except (SQLAlchemyError, OSError) as error:
-        fail(f"{describe_database(settings)} cannot be used ({type(error).__name__}): check KEYDECK_DATABASE_URL", exit_code=EXIT_UNAVAILABLE)
+        fail(
+            f"{describe_database(settings)} cannot be used ({type(error).__name__}): check KEYDECK_DATABASE_URL",
+            exit_code=EXIT_UNAVAILABLE,
+        )
 
 
 def describe_database(settings: Settings) -> str:

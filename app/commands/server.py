@@ -104,5 +104,8 @@ def _listen(settings: Settings) -> socket.socket:
     try:
         listener.bind((settings.host, settings.port))
     except OSError:
-        fail(f"port {settings.port} on {settings.host} is taken: stop what uses it, or choose another with PORT=", exit_code=EXIT_UNAVAILABLE)
+        fail(
+            f"port {settings.port} on {settings.host} is taken: stop what uses it, or choose another with PORT=",
+            exit_code=EXIT_UNAVAILABLE,
+        )
     return listener
