@@ -60,9 +60,12 @@ async def open_vault(database: Database, *, keyring_path: Path, clock: Clock) ->
         except IntegrityError:
             pass  # another process was first, and its identity is the one that counts
         stored = await _fetch_stored(database)
-    if stored is None:
-        raise VaultRefusal("the database lost its vault identity while Keydeck started: start again")
-    return _open_stored(stored, _load_existing(stored, keyring_path), keyring_path=keyring_path)
+    return _open_stored(stored, keyring_path=keyring_path)
+
+
+async def open_known_vault(database: Database, *, keyring_path: Path) -> Vault:
+    """Open the vault of a database that has one, and never make anything. Raises VaultRefusal."""
+    return _open_stored(await _fetch_stored(database), keyring_path=keyring_path)
 
 
 async def _fetch_stored(database: Database) -> _Stored | None:
@@ -129,8 +132,11 @@ def _load(path: Path) -> KeyRing | None:
         raise VaultRefusal(str(error)) from None
 
 
-def _open_stored(stored: _Stored, ring: KeyRing, *, keyring_path: Path) -> Vault:
+def _open_stored(stored: _Stored | None, *, keyring_path: Path) -> Vault:
     """Prove every key that this database needs, then open the fingerprint key. Raises VaultRefusal."""
+    if stored is None:
+        raise VaultRefusal("the database has no vault identity yet: start Keydeck once, or run keydeck vault init")
+    ring = _load_existing(stored, keyring_path)
     needed = {*stored.kids_in_use, stored.instance.fingerprint_kid, ring.active.kid}
     canaries = {canary.kid: canary for canary in stored.canaries}
     wrong = [problem for kid in sorted(needed) if (problem := _find_problem(ring, kid, canaries.get(kid), stored.instance.id))]

@@ -11,7 +11,7 @@ from sqlalchemy import Row
 from app.clock import Clock
 from app.db import Database
 from app.vault import repository
-from app.vault.boot import open_vault
+from app.vault.boot import open_known_vault, open_vault
 from app.vault.envelope import SealedSecrets, SealingContext, Vault
 from app.vault.errors import KeyUnavailable, VaultError
 from app.vault.keyring import KeyLine
@@ -91,16 +91,20 @@ async def examine_vault(database: Database, vault: Vault) -> DoctorReport:
     )
 
 
-async def verify_vault(database: Database, *, keyring_path: Path, clock: Clock) -> DoctorReport:
-    """Boot the vault as `serve` would, then examine it. Raises VaultRefusal."""
-    return await examine_vault(database, await open_vault(database, keyring_path=keyring_path, clock=clock))
+async def verify_vault(database: Database, *, keyring_path: Path) -> DoctorReport:
+    """Prove the key ring as a start would, then examine everything stored. Makes nothing. Raises VaultRefusal."""
+    return await examine_vault(database, await open_known_vault(database, keyring_path=keyring_path))
 
 
 async def init_vault(database: Database, *, keyring_path: Path, clock: Clock) -> Initialised:
     """Make key ring and identity for a new database; on an existing one only prove them. Raises VaultRefusal."""
-    had_ring = keyring_path.exists()
+    has_ring = _has_ring(keyring_path)
     vault = await open_vault(database, keyring_path=keyring_path, clock=clock)
-    return Initialised(has_new_ring=not had_ring, keys=vault.list_keys())
+    return Initialised(has_new_ring=not has_ring, keys=vault.list_keys())
+
+
+def _has_ring(path: Path) -> bool:
+    return path.exists()
 
 
 def _find_reason(vault: Vault, row: Row[Any]) -> str | None:
