@@ -27,75 +27,81 @@ WORDS: Mapping[str, Words] = {
     "withdraw_enabled": Words(
         cause="This key can move funds out of {exchange}.",
         remedy="At {exchange}, edit the key, leave {withdraw} empty and save. Then check again.",
-        reply="Your {exchange} key has the box {withdraw} ticked, and Keydeck does not use keys that can move funds out. At {exchange}, "
-        "edit the key, leave {withdraw} empty and save. Then press Check now in Keydeck. If you did not tick it yourself, delete the key.",
+        reply="Your {exchange} key has the box {withdraw} ticked, and Keydeck does not use keys that can move funds out. At"
+        " {exchange}, edit the key, leave {withdraw} empty and save. Then press Check now in Keydeck. If you did not "
+        "tick it yourself, delete the key.",
         operator="The key may withdraw. It is only re-checked, never used, until the trader turns that off.",
         action="guide",
     ),
     "invalid_key": Words(
         cause="{exchange} does not know this key.",
-        remedy="It was mistyped, switched off, deleted, or belongs to another site. Copy it again, or create a new one at {exchange}.",
-        reply="{exchange} does not know this key any more: it was deleted, switched off or replaced there, or copied incompletely. "
-        "Create a new key at {exchange} and put it in with Replace key in Keydeck.",
+        remedy="It was mistyped, switched off, deleted, or belongs to another site. Copy it again, or create a new one at "
+        "{exchange}.",
+        reply="{exchange} does not know this key any more: it was deleted, switched off or replaced there, or copied "
+        "incompletely. Create a new key at {exchange} and put it in with Replace key in Keydeck.",
         operator="The exchange does not know the key. Only the trader can mend this.",
         action="replace",
         field="key",
     ),
     "bad_signature": Words(
         cause="{exchange} knows the {key}, but the {secret} does not belong to it.",
-        remedy="Copy the {secret} again and see that the two are not swapped. A lost {secret} cannot be shown again: create a new key.",
-        reply="{exchange} knows your {key}, but the {secret} does not belong to it. Copy both parts again into Replace key. If the "
-        "{secret} is lost, create a new key at {exchange}: it is shown only once.",
+        remedy="Copy the {secret} again and see that the two are not swapped. A lost {secret} cannot be shown again: create "
+        "a new key.",
+        reply="{exchange} knows your {key}, but the {secret} does not belong to it. Copy both parts again into Replace key."
+        " If the {secret} is lost, create a new key at {exchange}: it is shown only once.",
         operator="The secret does not match the key. Only the trader can mend this.",
         action="replace",
         field="secret",
     ),
     "key_expired": Words(
         cause="{exchange} has ended this key.",
-        remedy="Create a new key at {exchange} and put it in here. Bind this server's address to it, so that it does not end again.",
-        reply="Your {exchange} key has expired. Create a new one at {exchange}, bind it to {addresses} so that it does not end again, "
-        "and put it in with Replace key in Keydeck.",
+        remedy="Create a new key at {exchange} and put it in here. Bind this server's address to it, so that it does not end"
+        " again.",
+        reply="Your {exchange} key has expired. Create a new one at {exchange}, bind it to {addresses} so that it does not "
+        "end again, and put it in with Replace key in Keydeck.",
         operator="The key reached the exchange's own end date. Only the trader can mend this.",
         action="replace",
     ),
     "ip_not_allowed": Words(
         cause="{exchange} refuses this key from this server's address.",
         remedy="Add {addresses} to the addresses allowed for the key at {exchange}, save, then check again.",
-        reply="{exchange} refuses our requests because your key is limited to other addresses. At {exchange}, edit the key, add "
-        "{addresses} to its allowed addresses and save. You need not enter the key again.",
-        operator="The key is bound to other addresses. If many traders see this, compare KEYDECK_EGRESS with the real outgoing address.",
+        reply="{exchange} refuses our requests because your key is limited to other addresses. At {exchange}, edit the key,"
+        " add {addresses} to its allowed addresses and save. You need not enter the key again.",
+        operator="The key is bound to other addresses. If many traders see this, compare KEYDECK_EGRESS with the real outgoing"
+        " address.",
         action="copy_address",
     ),
     "permission_missing": Words(
         cause="Balances work, orders do not.",
         remedy="At {exchange}, edit the key, tick {trade} and save, then check again. Or use the key for balances only.",
-        reply="Your {exchange} key may read balances but not trade. At {exchange}, edit the key, tick {trade} and save; leave {withdraw} "
-        "empty. If you only want to see balances, choose that plan in Keydeck instead.",
+        reply="Your {exchange} key may read balances but not trade. At {exchange}, edit the key, tick {trade} and save; "
+        "leave {withdraw} empty. If you only want to see balances, choose that plan in Keydeck instead.",
         operator="The key lacks a right its plan needs. Only the trader can mend this.",
         action="watch_only",
     ),
     "account_blocked": Words(
         cause="{exchange} has blocked or locked this account.",
         remedy="Sign in at {exchange} and see what it asks of you, or write to its support. Then check again.",
-        reply="{exchange} reports that your account there is blocked or locked. Sign in at {exchange} and follow what it asks, or write "
-        "to its support. Your key in Keydeck can stay as it is.",
+        reply="{exchange} reports that your account there is blocked or locked. Sign in at {exchange} and follow what it "
+        "asks, or write to its support. Your key in Keydeck can stay as it is.",
         operator="The exchange has blocked the trader's account. Nothing to do on this server.",
         action="recheck",
     ),
     "waiting": Words(
         cause="{exchange} waits for you to confirm the key.",
         remedy="Follow the link in the e-mail {exchange} sent you (look in spam too), then check again.",
-        reply="{exchange} sent you an e-mail to confirm the rights of your key. Follow its link; until then {trade} is not active. Look "
-        "in your spam folder too. Then press Check now in Keydeck.",
+        reply="{exchange} sent you an e-mail to confirm the rights of your key. Follow its link; until then {trade} is not "
+        "active. Look in your spam folder too. Then press Check now in Keydeck.",
         operator="The trader has not yet followed the exchange's confirmation e-mail.",
         action="recheck",
     ),
     "exchange_unavailable": Words(
         cause="{exchange} is not working properly at the moment.",
         remedy="Your key is not the problem, and there is nothing to do: Keydeck keeps trying.",
-        reply="{exchange} is not working properly at the moment. Your key is not the problem and you need not do anything: Keydeck keeps "
-        "trying and shows the last known values with their age.",
-        operator="The exchange answers with its own failures. If it is one exchange for all traders, wait; if all of them, look at the network.",
+        reply="{exchange} is not working properly at the moment. Your key is not the problem and you need not do anything: "
+        "Keydeck keeps trying and shows the last known values with their age.",
+        operator="The exchange answers with its own failures. If it is one exchange for all traders, wait; if all of them, "
+        "look at the network.",
         who_acts=NOBODY,
     ),
     "rate_limited": Words(
@@ -115,24 +121,26 @@ WORDS: Mapping[str, Words] = {
     "unreachable": Words(
         cause="{exchange} did not answer in time.",
         remedy="Your key is not the problem. Wait a minute, then check again.",
-        reply="{exchange} did not answer in time. Your key is not the problem; Keydeck keeps trying and shows the last known values with "
-        "their age.",
-        operator="No answer within the time limit. If all exchanges are affected, look at this server's network, name lookup and firewall.",
+        reply="{exchange} did not answer in time. Your key is not the problem; Keydeck keeps trying and shows the last "
+        "known values with their age.",
+        operator="No answer within the time limit. If all exchanges are affected, look at this server's network, name lookup "
+        "and firewall.",
         who_acts=NOBODY,
         action="recheck",
     ),
     "clock_skew": Words(
         cause="This server's clock is off by {skew}.",
         remedy="Tell the operator of this server. Nothing is wrong with your key.",
-        reply="The clock of our server is off, so {exchange} refuses our requests. Nothing is wrong with your key; our operator is setting "
-        "the clock.",
+        reply="The clock of our server is off, so {exchange} refuses our requests. Nothing is wrong with your key; our "
+        "operator is setting the clock.",
         operator="The exchange finds this server's clock wrong. Switch on time synchronisation (NTP) and check the time.",
         who_acts=OPERATOR,
     ),
     "unexpected_reply": Words(
         cause="{exchange} answered in a way Keydeck does not know.",
         remedy="Your key is not the problem. Tell the operator if it stays like this.",
-        reply="{exchange} answered in a way our software does not know yet. Nothing is wrong with your key; our operator has been told.",
+        reply="{exchange} answered in a way our software does not know yet. Nothing is wrong with your key; our operator "
+        "can see it.",
         operator="The exchange's answer has an unknown shape: it may have changed its API. Look for a newer version of Keydeck.",
         who_acts=OPERATOR,
         action="recheck",
@@ -140,7 +148,7 @@ WORDS: Mapping[str, Words] = {
     "internal": Words(
         cause="The fault is on this server.",
         remedy="Nothing is wrong with your key. Try again; if it stays, tell the operator.",
-        reply="Something failed on our server. Nothing is wrong with your key; our operator has been told.",
+        reply="Something failed on our server. Nothing is wrong with your key; our operator can see it.",
         operator="A fault of Keydeck itself. The log of that moment names it.",
         who_acts=OPERATOR,
         action="recheck",
@@ -148,23 +156,24 @@ WORDS: Mapping[str, Words] = {
     "withdraw_unverified": Words(
         cause="{exchange} did not tell whether {withdraw} is off.",
         remedy="Look at the key at {exchange} yourself and see that {withdraw} is empty.",
-        reply="{exchange} does not tell us whether your key may withdraw. Open the key at {exchange} and see that {withdraw} is empty.",
+        reply="{exchange} does not tell us whether your key may withdraw. Open the key at {exchange} and see that "
+        "{withdraw} is empty.",
         operator="The exchange gives no answer about withdrawal. KEYDECK_PROBES decides which harmless questions may be asked.",
         action="guide",
     ),
     "key_expiring": Words(
         cause="{exchange} ends this key on {ends}.",
         remedy="Bind this server's address to the key at {exchange} ({addresses}), or replace the key before that day.",
-        reply="{exchange} ends your key on {ends}. Bind it to {addresses} at {exchange}, or create a new key and put it in with Replace "
-        "key in Keydeck.",
+        reply="{exchange} ends your key on {ends}. Bind it to {addresses} at {exchange}, or create a new key and put it in "
+        "with Replace key in Keydeck.",
         operator="The key nears the exchange's own end date. The trader has been told.",
         action="copy_address",
     ),
     "locked": Words(
         cause="This server cannot open the stored key.",
         remedy="Tell the operator. Or put the key in again with Replace key.",
-        reply="Our server cannot open your stored key at the moment. It was not shown to anyone. Our operator is looking into it; putting "
-        "the key in again with Replace key also helps.",
+        reply="Our server cannot open your stored key at the moment. It was not shown to anyone. Our operator is looking "
+        "into it; putting the key in again with Replace key also helps.",
         operator="The sealed secrets do not open with this key ring. Run `keydeck doctor`, and restore the missing root key.",
         who_acts=OPERATOR,
         action="replace",
@@ -179,8 +188,8 @@ WORDS: Mapping[str, Words] = {
     "other_account": Words(
         cause="The new key belongs to another {exchange} account.",
         remedy="Create the new key in the same account, or connect this one as a credential of its own. The old key stays.",
-        reply="The new key belongs to another {exchange} account than the old one, so the old key stays. Create a key in the same account, "
-        "or connect the new one separately.",
+        reply="The new key belongs to another {exchange} account than the old one, so the old key stays. Create a key in "
+        "the same account, or connect the new one separately.",
         operator="A replacement from another exchange account was refused. The old key stays in use.",
         field="key",
     ),
