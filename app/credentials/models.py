@@ -13,7 +13,11 @@ from app.db import Base, UtcDateTime
 
 
 class Credential(Base):
-    """What a user gave us for one account at one exchange. `attested_at`: when the trader said Withdraw is off."""
+    """What a user gave us for one account at one exchange.
+
+    `attested_at`: when the trader said Withdraw is off. `key_set_at`: since when the present key is here. The two check
+    ids spare the lists a search through the history: the newest check, and the newest that tells something of the key.
+    """
 
     __tablename__ = "credentials"
     __table_args__ = (
@@ -31,10 +35,13 @@ class Credential(Base):
     fingerprint: Mapped[str] = mapped_column(String(64))
     account_id: Mapped[str | None] = mapped_column(String(64))
     secret_version: Mapped[int] = mapped_column(Integer)
+    key_set_at: Mapped[datetime] = mapped_column(UtcDateTime)
     attested_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     paused_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     checking_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
     next_check_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    newest_check_id: Mapped[str | None] = mapped_column(String(32))
+    telling_check_id: Mapped[str | None] = mapped_column(String(32))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
