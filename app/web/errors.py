@@ -32,7 +32,13 @@ class NotFound(Problem):
     """The same answer for an id that never existed and for another user's."""
 
     def __init__(self, what: str = "page") -> None:
-        super().__init__("not_found", status=404, title=f"There is no such {what}", detail="It was removed, or it never existed.", next_step="Go back to the list.")
+        super().__init__(
+            "not_found",
+            status=404,
+            title=f"There is no such {what}",
+            detail="It was removed, or it never existed.",
+            next_step="Go back to the list.",
+        )
 
 
 class SignInNeeded(Problem):
@@ -47,6 +53,10 @@ class Forbidden(Problem):
 
     def __init__(self, needed: str) -> None:
         super().__init__(
-            "forbidden", status=403, title="You may not open this",
-            detail=f"It needs {needed}.", who_acts="operator", next_step="Ask your operator if you should have it.",
+            "forbidden",
+            status=403,
+            title="You may not open this",
+            detail=f"It needs {needed}.",
+            who_acts="operator",
+            next_step="Ask your operator if you should have it.",
         )

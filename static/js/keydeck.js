@@ -1,0 +1,1 @@
+// Every page works without this file; the modules only save steps.
