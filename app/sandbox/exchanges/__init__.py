@@ -1,0 +1,1 @@
+"""One file per simulated exchange; found by its name."""
