@@ -15,8 +15,9 @@ from app.db import Base, UtcDateTime
 class Credential(Base):
     """What a user gave us for one account at one exchange.
 
-    `attested_at`: when the trader said Withdraw is off. `key_set_at`: since when the present key is here. The two check
-    ids spare the lists a search through the history: the newest check, and the newest that tells something of the key.
+    `attested_at`: when the trader said Withdraw is off. `key_set_at`: since when the present key is here (None: from
+    the start). The two check ids spare the lists a search through the history: the newest check, and the newest that
+    tells something of the key.
     """
 
     __tablename__ = "credentials"
@@ -35,7 +36,7 @@ class Credential(Base):
     fingerprint: Mapped[str] = mapped_column(String(64))
     account_id: Mapped[str | None] = mapped_column(String(64))
     secret_version: Mapped[int] = mapped_column(Integer)
-    key_set_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    key_set_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     attested_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     paused_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     checking_since: Mapped[datetime | None] = mapped_column(UtcDateTime)

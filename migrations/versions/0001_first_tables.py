@@ -90,7 +90,7 @@ def upgrade() -> None:
     sa.Column('fingerprint', sa.String(length=64), nullable=False),
     sa.Column('account_id', sa.String(length=64), nullable=True),
     sa.Column('secret_version', sa.Integer(), nullable=False),
-    sa.Column('key_set_at', app.db.UtcDateTime(timezone=True), nullable=False),
+    sa.Column('key_set_at', app.db.UtcDateTime(timezone=True), nullable=True),
     sa.Column('attested_at', app.db.UtcDateTime(timezone=True), nullable=True),
     sa.Column('paused_at', app.db.UtcDateTime(timezone=True), nullable=True),
     sa.Column('checking_since', app.db.UtcDateTime(timezone=True), nullable=True),
