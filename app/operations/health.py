@@ -9,7 +9,8 @@ from sqlalchemy import text
 from app.db import Database
 from app.schema import fetch_revision
 from app.vault.envelope import Vault
-from app.vault.repository import list_canaries
+from app.vault.keyring import KeyState
+from app.vault.repository import list_canaries, list_kids_in_use
 
 PART_DEADLINE_SECONDS = 3.0
 
@@ -68,8 +69,10 @@ class Health:
         return await fetch_revision(self._database) == self._head
 
     async def _opens(self) -> bool:
-        """Compare the active key's check value with the one its canary was stored under."""
-        active = next(line for line in self._vault.list_keys() if line.kid == self._vault.active_kid)
+        """Compare the active key's check value with its canary's, and the ring's kids with those of stored credentials."""
+        keys = {line.kid: line for line in self._vault.list_keys() if line.state is not KeyState.RETIRED}
+        active = keys[self._vault.active_kid]
         async with self._database.read() as session:
             stored = {canary.kid: canary.check_value for canary in await list_canaries(session)}
-        return stored.get(active.kid) == active.check
+            in_use = await list_kids_in_use(session)
+        return stored.get(active.kid) == active.check and keys.keys() >= set(in_use)
