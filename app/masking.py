@@ -11,6 +11,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 MASK = "••••••"
+_SHORTEST_HIDDEN = 4  # masking shorter texts would only spoil words
 
 
 class Secret:
@@ -24,6 +25,10 @@ class Secret:
     def reveal(self) -> str:
         """Return the plain text; only for sealing, signing and password hashing."""
         return self.__value
+
+    def hide_in(self, text: str) -> str:
+        """Return the text with this secret masked wherever it occurs: an exchange may repeat what it was sent."""
+        return text.replace(self.__value, MASK) if len(self.__value) >= _SHORTEST_HIDDEN else text
 
     def __len__(self) -> int:
         return len(self.__value)

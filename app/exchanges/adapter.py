@@ -4,16 +4,16 @@ An adapter is data (exchange, calls, refusals) plus four small acts: `sign`, `fi
 `fetch_balances`. Transport, error mapping and the refusal of undeclared calls are written once, here.
 """
 
-import asyncio
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
 from email.utils import parsedate_to_datetime
-from typing import Any, ClassVar
+from typing import ClassVar
 from urllib.parse import quote
+
+import httpx
 
 from app.exchanges.errors import (
     ClockSkew,
@@ -25,21 +25,29 @@ from app.exchanges.errors import (
     UnexpectedReply,
 )
 from app.exchanges.http import ExchangeHttp, OutgoingRequest, Reply
+from app.exchanges.reading import Json, parse_json, parse_retry_after
+from app.exchanges.turns import KeyTurn
 from app.exchanges.types import (
+    Answer,
+    Balance,
     BalanceSheet,
     Call,
     CallEvidence,
     ClockReading,
     Environment,
     Exchange,
+    Grant,
     KeyReport,
+    MissingAccount,
     ProbePolicy,
+    Proof,
     Secrets,
 )
 
-SKEW_LIMIT_SECONDS = 60.0
-_DEPTH_CAP = 40
-Json = Any  # whatever json.loads gives; adapters narrow it with the parse_ helpers
+_WORDS_CAP = 300
+Query = Sequence[tuple[str, str]]
+Expected = Sequence[tuple[str, str]]  # (code, text fragment) of refusals that answer a probe's question with yes
+Part = tuple[str, Callable[[], Awaitable[list[Balance]]]]  # an account's name, and how to read it
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +80,7 @@ class AdapterContext:
     http: ExchangeHttp
     clock: Callable[[], datetime]
     probes: ProbePolicy = ProbePolicy.HARMLESS
-    key_lock: asyncio.Lock | None = None
+    turn: KeyTurn = field(default_factory=KeyTurn)
 
 
 class ExchangeAdapter(ABC):
@@ -82,6 +90,7 @@ class ExchangeAdapter(ABC):
     calls: ClassVar[tuple[Call, ...]]
     refusals: ClassVar[tuple[Refusal, ...]]
     clock_call: ClassVar[Call]
+    skew_limit_seconds: ClassVar[float] = 60.0
 
     def __init__(self, context: AdapterContext) -> None:
         self.context = context
@@ -104,13 +113,13 @@ class ExchangeAdapter(ABC):
         """Return the non-zero balances of every account of the exchange; what could not be read is in `missing`."""
 
     async def read_clock(self) -> ClockReading:
-        """Ask the public clock call: proves the exchange reachable. Raises ClockSkew beyond a minute."""
-        reply, body = await self._send(self.clock_call, {}, {}, None, signed=False)
+        """Ask the public clock call: proves the exchange reachable. Raises ClockSkew beyond `skew_limit_seconds`."""
+        reply, body = await self._send(self.clock_call, query=(), path={}, body=None, expected=())
         told = self.parse_server_time(reply, body)
         if told is None:
             return ClockReading(None, reply.latency_ms)
         ahead = (self.context.clock() - told).total_seconds()
-        if abs(ahead) > SKEW_LIMIT_SECONDS:
+        if abs(ahead) > self.skew_limit_seconds:
             raise ClockSkew(call=self.clock_call.label, skew_seconds=ahead)
         return ClockReading(ahead, reply.latency_ms)
 
@@ -121,32 +130,68 @@ class ExchangeAdapter(ABC):
         except (ValueError, TypeError):
             return None
 
+    def may_ask(self, call: Call) -> bool:
+        """Whether the call is declared and the probe policy allows it; a non-GET must name the policy it needs."""
+        ranks = list(ProbePolicy)
+        is_allowed = ranks.index(call.probe) <= ranks.index(self.context.probes)
+        return call in self.calls and is_allowed and (call.method == "GET" or call.probe is not ProbePolicy.READS)
+
+    def probed(self, answer: bool | None, call: Call) -> Grant:  # noqa: FBT001  # None is the third answer
+        """Return the grant a harmless call showed; None means it showed nothing."""
+        if answer is None:
+            return Grant()
+        return Grant(Answer.YES if answer else Answer.NO, Proof.PROBED, self.context.clock(), call.label)
+
+    def split_signed(self, request: OutgoingRequest) -> tuple[str, str, str]:
+        """Return (host line, path, query) as the exchange sees them: the base URL's own path prefix is not signed."""
+        host = httpx.URL(self.context.base_url).netloc.decode("ascii")
+        path, _, query = request.url.removeprefix(self.context.base_url).partition("?")
+        return host, path, query
+
     async def _ask(
         self,
         call: Call,
         *,
-        query: Sequence[tuple[str, str]] = (),
+        query: Query = (),
         path: Mapping[str, str] | None = None,
         body: Json = None,
+        expected: Expected = (),
     ) -> Json:
-        """Make one declared, signed call and return its body. Raises the error tree."""
-        _, answer = await self._send(call, dict(query), path or {}, body, signed=not call.public)
+        """Make one declared call, signed unless public, and return its body. Raises the error tree.
+
+        `expected` names refusals that are a good answer here: "no such order" proves that orders may be cancelled.
+        """
+        _, answer = await self._send(call, query=query, path=path or {}, body=body, expected=expected)
         return answer
 
+    async def _collect(self, parts: Iterable[Part]) -> BalanceSheet:
+        """Read account after account; one that fails is missing, never zero. Raises the first error when all fail."""
+        balances: list[Balance] = []
+        missing: list[MissingAccount] = []
+        first: ExchangeError | None = None
+        accounts = list(parts)
+        for account, fetch in accounts:
+            try:
+                balances += [balance for balance in await fetch() if balance.total]
+            except ExchangeError as error:
+                first = first or error
+                missing.append(MissingAccount(account, error.code))
+        if first is not None and len(missing) == len(accounts):
+            raise first
+        return BalanceSheet(tuple(balances), tuple(missing))
+
     async def _send(
-        self, call: Call, query: Mapping[str, str], path: Mapping[str, str], body: Json, *, signed: bool
+        self, call: Call, *, query: Query, path: Mapping[str, str], body: Json, expected: Expected
     ) -> tuple[Reply, Json]:
-        self._refuse_undeclared(call)
+        if not self.may_ask(call):
+            raise UndeclaredCall(call=call.label)
         asked_at = self.context.clock()
         reply: Reply | None = None
-        outcome = "ok"
+        outcome = "internal"
         try:
-            if signed and self.exchange.one_call_at_a_time and self.context.key_lock is not None:
-                async with self.context.key_lock:
-                    reply = await self._transmit(call, query, path, body, signed=signed)
-            else:
-                reply = await self._transmit(call, query, path, body, signed=signed)
-            return reply, self._judge(reply, call=call)
+            reply = await self._transmit(self._build(call, query=query, path=path, body=body), call=call)
+            answer = self._judge(reply, call=call, expected=expected)
+            outcome = "ok"
         except ExchangeError as error:
             outcome = error.code
             raise
@@ -154,30 +199,26 @@ class ExchangeAdapter(ABC):
             took = reply.latency_ms if reply else round((self.context.clock() - asked_at).total_seconds() * 1000)
             status = reply.status if reply else None
             self.evidence.append(CallEvidence(call.label, asked_at, outcome, status, took))
+        return reply, answer
 
-    async def _transmit(
-        self, call: Call, query: Mapping[str, str], path: Mapping[str, str], body: Json, *, signed: bool
-    ) -> Reply:
-        request = self._build(call, query, path, body)
-        return await self.context.http.send(self.sign(request) if signed else request, call=call.label)
+    async def _transmit(self, request: OutgoingRequest, *, call: Call) -> Reply:
+        if call.public:
+            return await self.context.http.send(request, call=call.label)
+        if not self.exchange.one_call_at_a_time:
+            return await self.context.http.send(self.sign(request), call=call.label)
+        async with self.context.turn.take(self.exchange.calls_per_second):
+            return await self.context.http.send(self.sign(request), call=call.label)
 
-    def _build(self, call: Call, query: Mapping[str, str], path: Mapping[str, str], body: Json) -> OutgoingRequest:
-        if any(not value for value in path.values()):
+    def _build(self, call: Call, *, query: Query, path: Mapping[str, str], body: Json) -> OutgoingRequest:
+        if any(value in ("", ".", "..") for value in path.values()):
             raise UndeclaredCall(call=call.label)  # an empty id can turn "cancel one" into "cancel all"
         filled = call.path.format(**{name: quote(value, safe="") for name, value in path.items()})
-        encoded = "&".join(f"{quote(name, safe='-_.~')}={quote(value, safe='-_.~')}" for name, value in query.items())
-        url = f"{self.context.base_url}{filled}" + (f"?{encoded}" if encoded else "")
+        url = f"{self.context.base_url}{filled}" + (f"?{encode_query(query)}" if query else "")
         content = b"" if body is None else json.dumps(body, separators=(",", ":")).encode()
         headers = {"Content-Type": "application/json"} if body is not None else {}
         return OutgoingRequest(call.method, url, headers, content)
 
-    def _refuse_undeclared(self, call: Call) -> None:
-        ranks = list(ProbePolicy)
-        allowed = ranks.index(call.probe) <= ranks.index(self.context.probes)
-        if call not in self.calls or not allowed or (call.method != "GET" and call.probe is ProbePolicy.READS):
-            raise UndeclaredCall(call=call.label)
-
-    def _judge(self, reply: Reply, *, call: Call) -> Json:
+    def _judge(self, reply: Reply, *, call: Call, expected: Expected = ()) -> Json:
         """Return the body of a good answer; turn every other one into the error tree. The body decides, not the status."""
         try:
             body = parse_json(reply.content)
@@ -187,10 +228,22 @@ class ExchangeAdapter(ABC):
         if refusal is None and 200 <= reply.status < 300:
             return body
         code, told = refusal or ("", "")
-        for row in self.refusals:
-            if row.matches(status=reply.status, code=code, text=told):
-                raise self.explain(row.error, told=told, reply=reply, call=call)
-        raise self._judge_weather(reply, call=call, told=told)
+        if refusal and any(code == wanted and text.lower() in told.lower() for wanted, text in expected):
+            return body
+        told = self._clean_words(told)
+        row = next((row for row in self.refusals if row.matches(status=reply.status, code=code, text=told)), None)
+        if row is None:
+            error = self._judge_weather(reply, call=call, told=told)
+        else:
+            error = self.explain(row.error, told=told, reply=reply, call=call)
+        error.told_code = code
+        raise error
+
+    def _clean_words(self, told: str) -> str:
+        """Return the exchange's words on one short line, our own secrets masked if it repeats them."""
+        for secret in self.context.secrets.values.values():
+            told = secret.hide_in(told)
+        return "".join(letter if letter.isprintable() else " " for letter in told)[:_WORDS_CAP]
 
     def explain(self, error: type[ExchangeError], *, told: str, reply: Reply, call: Call) -> ExchangeError:
         """Make the error for a matched refusal; adapters override it to add what the words tell (an address …)."""
@@ -198,60 +251,16 @@ class ExchangeAdapter(ABC):
 
     def _judge_weather(self, reply: Reply, *, call: Call, told: str = "") -> ExchangeError:
         """Name an answer that no refusal row explains: never a key problem."""
+        kind: type[ExchangeError] = OutOfService
         if reply.status == 429:
-            return RateLimited(told, call=call.label, retry_after_seconds=parse_retry_after(reply))
-        if reply.status == 503:
-            return Maintenance(told, call=call.label, retry_after_seconds=parse_retry_after(reply))
-        if told or (200 <= reply.status < 300 and reply.content.lstrip()[:1] in (b"{", b"[")):
-            return UnexpectedReply(told, call=call.label)
-        return OutOfService(told, call=call.label)
+            kind = RateLimited
+        elif reply.status == 503:
+            kind = Maintenance
+        elif reply.status < 500 and (told or (200 <= reply.status < 300 and reply.content.lstrip()[:1] in (b"{", b"["))):
+            kind = UnexpectedReply
+        return kind(told, call=call.label, retry_after_seconds=parse_retry_after(reply))
 
 
-def parse_retry_after(reply: Reply) -> float | None:
-    """Return the seconds of a Retry-After header, at most one hour; None when absent or odd."""
-    text = reply.headers.get("retry-after", "")
-    return min(float(text), 3600.0) if text.isascii() and text.isdigit() else None
-
-
-def parse_json(content: bytes) -> Json:
-    """Return the JSON value, numbers with a point as Decimal. Raises ValueError for anything odd, NaN or too deep."""
-
-    def refuse(constant: str) -> Json:
-        raise ValueError("not a finite number")
-
-    if max_depth(content) > _DEPTH_CAP:
-        raise ValueError("too deep")
-    try:
-        return json.loads(content.decode("utf-8"), parse_float=Decimal, parse_constant=refuse)
-    except (RecursionError, InvalidOperation):
-        raise ValueError("not readable") from None
-
-
-def max_depth(content: bytes) -> int:
-    """Return an upper bound of the nesting depth (brackets inside texts count too)."""
-    depth = deepest = 0
-    for byte in content:
-        if byte in b"[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif byte in b"]}":
-            depth -= 1
-    return deepest
-
-
-def parse_amount(value: Json, *, call: str) -> Decimal:
-    """Return a finite, non-negative amount from an exchange's text or number. Raises UnexpectedReply otherwise."""
-    try:
-        amount = Decimal(value) if isinstance(value, str | int | Decimal) and not isinstance(value, bool) else None
-    except InvalidOperation:
-        amount = None
-    if amount is None or not amount.is_finite() or amount < 0 or amount.adjusted() > 40:
-        raise UnexpectedReply("an amount that is no amount", call=call)
-    return amount
-
-
-def parse_rows(value: Json, *, call: str) -> list[dict[str, Json]]:
-    """Return a list of objects. Raises UnexpectedReply for any other shape."""
-    if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
-        raise UnexpectedReply("not a list of objects", call=call)
-    return value
+def encode_query(query: Query) -> str:
+    """Return the query with upper-case percent escapes, a space as %20: the one form that all exchanges sign."""
+    return "&".join(f"{quote(name, safe='-_.~')}={quote(value, safe='-_.~')}" for name, value in query)

@@ -14,7 +14,10 @@ from typing import ClassVar
 
 
 class ExchangeError(Exception):
-    """A call that did not succeed. `told` holds the exchange's own words (for the owner only), `call` what was asked."""
+    """A call that did not succeed.
+
+    `told` holds the exchange's own words (for the owner only), `told_code` its number, `call` what was asked.
+    """
 
     code: ClassVar[str] = "internal"
     who_acts: ClassVar[str] = "operator"
@@ -27,9 +30,11 @@ class ExchangeError(Exception):
         seen_ip: str | None = None,
         retry_after_seconds: float | None = None,
         skew_seconds: float | None = None,
+        told_code: str = "",
     ) -> None:
         super().__init__(self.code)
         self.told = told
+        self.told_code = told_code
         self.call = call
         self.seen_ip = seen_ip
         self.retry_after_seconds = retry_after_seconds

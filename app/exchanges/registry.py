@@ -11,6 +11,7 @@ from types import ModuleType
 from app.exchanges import adapters
 from app.exchanges.adapter import AdapterContext, ExchangeAdapter
 from app.exchanges.http import ExchangeHttp
+from app.exchanges.turns import KeyTurn, KeyTurns, Sleep
 from app.exchanges.types import Environment, Exchange, ProbePolicy, Secrets, Site
 
 
@@ -22,25 +23,44 @@ def find_adapters(package: ModuleType = adapters) -> dict[str, type[ExchangeAdap
     """Return every adapter by slug, sorted by slug. Raises RegistryError with the file's name."""
     found: dict[str, type[ExchangeAdapter]] = {}
     for module_info in sorted(pkgutil.iter_modules(package.__path__), key=lambda info: info.name):
-        module = importlib.import_module(f"{package.__name__}.{module_info.name}")
-        kinds = [
-            kind
-            for _, kind in inspect.getmembers(module, inspect.isclass)
-            if issubclass(kind, ExchangeAdapter) and kind.__module__.startswith(module.__name__) and not inspect.isabstract(kind)
-        ]
+        try:
+            module = importlib.import_module(f"{package.__name__}.{module_info.name}")
+        except Exception as error:
+            raise RegistryError(f"{module_info.name}: cannot be imported ({type(error).__name__}: {error})") from error
+        kinds = _list_kinds(module)
         if len(kinds) != 1:
             raise RegistryError(f"{module_info.name}: expected one adapter class, found {len(kinds)}")
         if kinds[0].exchange.slug != module_info.name:
             raise RegistryError(f"{module_info.name}: the adapter's slug is {kinds[0].exchange.slug}")
         found[module_info.name] = kinds[0]
+    _refuse_shared_names(found)
     return found
+
+
+def _list_kinds(module: ModuleType) -> list[type[ExchangeAdapter]]:
+    return [
+        kind
+        for _, kind in inspect.getmembers(module, inspect.isclass)
+        if issubclass(kind, ExchangeAdapter)
+        and f"{kind.__module__}.".startswith(f"{module.__name__}.")
+        and not inspect.isabstract(kind)
+    ]
+
+
+def _refuse_shared_names(found: Mapping[str, type[ExchangeAdapter]]) -> None:
+    owners = dict.fromkeys(found, "")
+    for slug, kind in found.items():
+        for alias in kind.exchange.aliases:
+            if alias in owners:
+                raise RegistryError(f"{slug}: the alias {alias} belongs to {owners[alias] or alias} already")
+            owners[alias] = slug
 
 
 class Exchanges:
     """The exchanges this instance offers, and the door to their adapters.
 
     `sandbox_url` is the base under which the sandbox plays each exchange (`{sandbox_url}/{slug}`), None when it is
-    off; `urls` overrides the live base URL per slug; `allowed` limits the slugs on offer (None: all).
+    off; `urls` overrides the live base URL per slug; `allowed` limits the slugs or aliases on offer (None: all).
     """
 
     def __init__(
@@ -53,6 +73,7 @@ class Exchanges:
         urls: Mapping[str, str] | None = None,
         allowed: frozenset[str] | None = None,
         kinds: Mapping[str, type[ExchangeAdapter]] | None = None,
+        sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._http = http
         self._clock = clock
@@ -60,8 +81,8 @@ class Exchanges:
         self._sandbox_url = sandbox_url
         self._urls = dict(urls or {})
         every = find_adapters() if kinds is None else dict(kinds)
-        self._kinds = {slug: kind for slug, kind in every.items() if allowed is None or slug in allowed}
-        self._locks: dict[str, asyncio.Lock] = {}
+        self._kinds = {slug: kind for slug, kind in every.items() if allowed is None or allowed & {slug, *kind.exchange.aliases}}
+        self._turns = KeyTurns(sleep=sleep)
 
     def list_all(self) -> list[Exchange]:
         """Return the exchanges on offer, sorted by name."""
@@ -96,7 +117,7 @@ class Exchanges:
         return site
 
     def open(self, slug: str, environment: Environment, secrets: Secrets, *, key_id: str) -> ExchangeAdapter:
-        """Return an adapter for one credential. `key_id` (a fingerprint) names the lock of one-at-a-time exchanges.
+        """Return an adapter for one credential. `key_id` (a fingerprint) names the turn of one-at-a-time exchanges.
 
         Raises KeyError when the exchange or environment is not on offer.
         """
@@ -104,8 +125,8 @@ class Exchanges:
         exchange = self.get(slug)
         if site is None or exchange is None:
             raise KeyError(slug)
-        lock = self._locks.setdefault(key_id, asyncio.Lock())
-        context = AdapterContext(secrets, environment, site.api_url, self._http, self._clock, self._probes, lock)
+        turn = self._turns.get(f"{exchange.slug}/{key_id}") if exchange.one_call_at_a_time else KeyTurn()
+        context = AdapterContext(secrets, environment, site.api_url, self._http, self._clock, self._probes, turn)
         return self._kinds[exchange.slug](context)
 
 

@@ -6,10 +6,12 @@ Money is `Decimal`, moments are aware UTC datetimes, and "unknown" is an answer 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
+from decimal import Context, Decimal
 from enum import StrEnum
 
 from app.masking import Secret
+
+_EXACT = Context(prec=200)
 
 
 class Environment(StrEnum):
@@ -125,6 +127,7 @@ class Exchange:
     needs: Mapping[AccessPlan, frozenset[Permission]]
     verified_on: str
     one_call_at_a_time: bool = False
+    calls_per_second: int = 0  # per key, heeded where calls go one at a time; 0 = no such limit
     aliases: tuple[str, ...] = ()
     limits: str = ""
     confirms_by_email: frozenset[Permission] = frozenset()
@@ -192,6 +195,14 @@ class KeyReport:
     waiting: bool = False
 
 
+def add_exactly(first: Decimal, *more: Decimal) -> Decimal:
+    """Add amounts without rounding: the usual 28 digits are too few for 18 places of a large holding."""
+    total = first
+    for amount in more:
+        total = _EXACT.add(total, amount)
+    return total
+
+
 @dataclass(frozen=True, slots=True)
 class Balance:
     """One asset in one account of the exchange (spot, wallet …). `held` is in orders or locked."""
@@ -203,7 +214,7 @@ class Balance:
 
     @property
     def total(self) -> Decimal:
-        return self.available + self.held
+        return add_exactly(self.available, self.held)
 
 
 @dataclass(frozen=True, slots=True)
