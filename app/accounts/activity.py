@@ -1,0 +1,120 @@
+"""What happened to a person's account and keys, in sentences: newest first, a page at a time."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.accounts import repository
+from app.accounts.current_user import Principal
+from app.accounts.roles import Role
+from app.accounts.work import AccountWork
+from app.audit import AuditEvent
+
+PAGE_SIZE = 50  # events
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """How an action reads; `tone` is ok, warn, danger or idle; `by` is who did it when nobody was signed in."""
+
+    words: str
+    icon: str
+    tone: str = "idle"
+    by: str = "Keydeck"
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityView:
+    """One line of the activity page."""
+
+    id: str
+    at: datetime
+    action: str
+    title: str
+    detail: str
+    who: str
+    ip: str | None
+    icon: str
+    tone: str
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityPage:
+    """Events, newest first; `older` is the cursor of the next page, or None at the end."""
+
+    events: tuple[ActivityView, ...]
+    older: str | None
+
+
+SENTENCES: Mapping[str, Sentence] = {
+    "user.created": Sentence("Account created", "user", "ok"),
+    "user.signed_in": Sentence("Signed in", "check", "ok"),
+    "user.sign_in_failed": Sentence("Sign-in with a wrong password", "alert", "warn", by="Someone"),
+    "user.signed_out": Sentence("Signed out", "check"),
+    "user.password_changed": Sentence("Password changed, all other sessions ended", "lock", "ok"),
+    "user.password_change_failed": Sentence("Wrong current password when changing it", "alert", "warn"),
+    "user.roles_changed": Sentence("Roles changed", "user"),
+    "user.disabled": Sentence("Account disabled", "alert", "warn"),
+    "user.enabled": Sentence("Account enabled again", "check", "ok"),
+    "session.revoked": Sentence("Session ended", "lock"),
+    "session.others_revoked": Sentence("All other sessions ended", "lock"),
+    "token.created": Sentence("API token made", "key", "ok"),
+    "token.revoked": Sentence("API token revoked", "key"),
+    "invitation.created": Sentence("Invitation made", "user"),
+    "invitation.cancelled": Sentence("Invitation cancelled", "user"),
+    "credential.connected": Sentence("Key connected", "key", "ok"),
+    "credential.connect_refused": Sentence("Key refused, nothing stored", "alert", "warn"),
+    "credential.checked": Sentence("Key re-checked", "refresh"),
+    "credential.replaced": Sentence("Key replaced", "key", "ok"),
+    "credential.replace_refused": Sentence("New key refused, the old one stays", "alert", "warn"),
+    "credential.renamed": Sentence("Key renamed", "key"),
+    "credential.updated": Sentence("Key settings changed", "key"),
+    "credential.paused": Sentence("Key paused", "pause"),
+    "credential.resumed": Sentence("Key resumed", "refresh"),
+    "credential.disconnected": Sentence("Key disconnected and erased", "key"),
+    "support.searched": Sentence("Support searched for keys", "eye"),
+    "support.viewed": Sentence("Support looked at the status of your keys", "eye"),
+}
+_SHOWN = ("label", "exchange", "environment", "name", "email", "roles", "scopes", "code", "status", "plan", "sessions")
+
+
+class Activity(AccountWork):
+    """A person's own events."""
+
+    async def list_activity(self, principal: Principal, *, before: str | None = None, limit: int = PAGE_SIZE) -> ActivityPage:
+        """Return events of one's own account, those older than the cursor if one is given."""
+        rows = await repository.list_events(self._session, user_id=principal.user_id, limit=limit + 1, before_id=before)
+        events = tuple(_view(event, roles, principal) for event, roles in rows[:limit])
+        return ActivityPage(events, events[-1].id if len(rows) > limit else None)
+
+
+def _view(event: AuditEvent, actor_roles: str | None, principal: Principal) -> ActivityView:
+    sentence = SENTENCES.get(event.action) or Sentence(event.action.replace(".", " ").replace("_", " ").capitalize(), "activity")
+    return ActivityView(
+        id=event.id,
+        at=event.at,
+        action=event.action,
+        title=sentence.words,
+        detail=_describe(event.detail),
+        who=_name_actor(event.actor_id, actor_roles, principal) or sentence.by,
+        ip=event.actor_ip if event.actor_id in (None, principal.user_id) else None,
+        icon=sentence.icon,
+        tone=sentence.tone,
+    )
+
+
+def _describe(detail: Mapping[str, str]) -> str:
+    """Return the telling parts of an event in one line."""
+    parts = [detail[name] for name in _SHOWN if detail.get(name)]
+    if "from" in detail and "to" in detail:
+        parts.append(f"{detail['from']} → {detail['to']}")
+    return " · ".join(parts)
+
+
+def _name_actor(actor_id: str | None, roles: str | None, principal: Principal) -> str | None:
+    """Say who acted without naming staff: You, Support, Operator; None when nobody was signed in."""
+    if actor_id is None:
+        return None
+    if actor_id == principal.user_id:
+        return "You"
+    return "Operator" if roles and Role.OPERATOR.value in roles else "Support"

@@ -1,0 +1,184 @@
+"""Who asks: every route that is not public takes one of these dependencies and gets a Principal.
+
+Identity is read in a transaction that is over before the route begins: no writer's lock waits for a slow request body,
+and a role taken away counts from the next request on.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.accounts import repository
+from app.accounts.repository import Identity
+from app.accounts.roles import STAFF, Role, Scope, parse_roles, parse_scopes, roles_for_scope
+from app.accounts.tokens import hash_token, looks_like_api_token, session_cookie_name
+from app.db import Database, SessionDep
+from app.masking import Secret
+from app.web.errors import Forbidden, SignInNeeded
+
+logger = logging.getLogger(__name__)
+_BEARER = HTTPBearer(
+    scheme_name="API token", description="A personal API token, `kd_…`, made on the Security page.", auto_error=False
+)
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who acts. `scopes` is None for a browser session (it may do all its roles may); `ip` is where the request came from."""
+
+    user_id: str
+    email: str
+    roles: frozenset[Role]
+    scopes: frozenset[Scope] | None
+    session_id: str | None
+    token_id: str | None
+    ip: str
+
+    def has_any(self, roles: frozenset[Role]) -> bool:
+        return bool(self.roles & roles)
+
+
+def read_ip(request: Request) -> str:
+    """Return the address the request came from; behind a trusted proxy the server has already put the client's there."""
+    return request.client.host[:64] if request.client else "unknown"
+
+
+async def _identify_browser(request: Request, session: AsyncSession) -> Principal | None:
+    """Return who the session cookie stands for, or None."""
+    cookie = request.cookies.get(session_cookie_name(uses_https=request.app.state.settings.uses_https))
+    if not cookie:
+        return None
+    now = request.app.state.clock()
+    digest = hash_token(Secret(cookie))
+    found = await _look_up(request, session, lambda unit: repository.get_by_session(unit, digest, now=now))
+    if found is None:
+        return None
+    if found.is_stale(now):
+        await _note_use(request, session, lambda unit: repository.touch_session(unit, found.door_id, now=now))
+    return _remember(request, found, scopes=None)
+
+
+async def _identify_token(request: Request, session: AsyncSession) -> Principal | None:
+    """Return who the bearer token stands for, or None when the request carries none. Raises SignInNeeded for a wrong one."""
+    header = request.headers.get("authorization")
+    if header is None:
+        return None
+    scheme, _, given = header.partition(" ")
+    token = Secret(given.strip())
+    if scheme.lower() != "bearer" or not looks_like_api_token(token):
+        raise SignInNeeded
+    now = request.app.state.clock()
+    found = await _look_up(request, session, lambda unit: repository.get_by_token(unit, hash_token(token), now=now))
+    if found is None:
+        raise SignInNeeded
+    if found.is_stale(now):
+        await _note_use(request, session, lambda unit: repository.touch_token(unit, found.door_id, now=now))
+    return _remember(request, found, scopes=parse_scopes(found.scopes))
+
+
+async def _look_up(
+    request: Request, session: AsyncSession, look: Callable[[AsyncSession], Awaitable[Identity | None]]
+) -> Identity | None:
+    """Read the identity: in the request's own session if that one reads, else in a short one that takes no writer's lock."""
+    if request.method in _SAFE_METHODS:
+        return await look(session)
+    database: Database = request.app.state.database
+    async with database.read() as unit:
+        return await look(unit)
+
+
+async def _note_use(request: Request, session: AsyncSession, note: Callable[[AsyncSession], Awaitable[None]]) -> None:
+    """Write down the use, at most once a minute, in a short transaction of its own."""
+    await session.rollback()  # gives the connection back, so that no request ever holds two
+    database: Database = request.app.state.database
+    try:
+        async with database.write() as unit:
+            await note(unit)
+    except OperationalError:
+        logger.info("a busy database did not take the time of last use; the next request tries again")
+
+
+def _remember(request: Request, found: Identity, *, scopes: frozenset[Scope] | None) -> Principal:
+    by_token = scopes is not None
+    principal = Principal(
+        user_id=found.user_id,
+        email=found.email,
+        roles=parse_roles(found.roles),
+        scopes=scopes,
+        session_id=None if by_token else found.door_id,
+        token_id=found.door_id if by_token else None,
+        ip=read_ip(request),
+    )
+    request.state.viewer = principal
+    return principal
+
+
+async def find_visitor(request: Request, session: SessionDep) -> Principal | None:
+    """Return the signed-in person, or None: for pages that strangers may open too."""
+    return await _identify_browser(request, session)
+
+
+async def require_user(principal: Annotated[Principal | None, Depends(find_visitor)]) -> Principal:
+    """Return the signed-in person. Raises SignInNeeded."""
+    if principal is None:
+        raise SignInNeeded
+    return principal
+
+
+PageVisitor = Annotated[Principal | None, Depends(find_visitor)]
+PageUser = Annotated[Principal, Depends(require_user)]
+
+
+class PageRole:
+    """A page for people with one of these roles. Raises SignInNeeded or Forbidden."""
+
+    def __init__(self, *roles: Role) -> None:
+        self.roles = frozenset(roles)
+
+    async def __call__(self, principal: PageUser) -> Principal:
+        _demand_role(principal, self.roles)
+        return principal
+
+
+class ApiScope:
+    """An API call for a token with this scope, or for a browser session that only reads; both need a fitting role.
+
+    Raises SignInNeeded or Forbidden.
+    """
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+
+    async def __call__(
+        self, request: Request, session: SessionDep, _scheme: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)]
+    ) -> Principal:
+        principal = await _identify_token(request, session)
+        if principal is None and request.method in _SAFE_METHODS:
+            principal = await _identify_browser(request, session)
+        if principal is None:
+            raise SignInNeeded
+        if principal.scopes is not None and self.scope not in principal.scopes:
+            raise Forbidden(f"a token with the scope {self.scope.value}")
+        _demand_role(principal, roles_for_scope(self.scope))
+        return principal
+
+
+def _demand_role(principal: Principal, roles: frozenset[Role]) -> None:
+    if not principal.has_any(roles):
+        raise Forbidden("the role " + " or ".join(role.value for role in Role if role in roles))
+
+
+PageTrader = Annotated[Principal, Depends(PageRole(Role.TRADER))]
+PageSupport = Annotated[Principal, Depends(PageRole(*STAFF))]
+PageOperator = Annotated[Principal, Depends(PageRole(Role.OPERATOR))]
+ApiStatus = Annotated[Principal, Depends(ApiScope(Scope.STATUS_READ))]
+ApiBalances = Annotated[Principal, Depends(ApiScope(Scope.BALANCES_READ))]
+ApiManage = Annotated[Principal, Depends(ApiScope(Scope.CREDENTIALS_MANAGE))]
+ApiSupport = Annotated[Principal, Depends(ApiScope(Scope.SUPPORT_READ))]

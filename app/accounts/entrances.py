@@ -1,0 +1,151 @@
+"""The ways in: the first set-up, an invitation, open sign-up where it is on, and signing in."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.accounts import repository
+from app.accounts.entry import EntryRefused, Visit, demand_email, demand_password, parse_email
+from app.accounts.models import Invitation, UserSession
+from app.accounts.roles import Role, parse_roles
+from app.accounts.tokens import create_token, hash_token
+from app.accounts.work import TAKEN, AccountWork
+from app.db import release
+from app.identifiers import create_id
+from app.masking import Secret
+from app.web.errors import NotFound
+
+SETUP = "setup"
+INVITATION = "invitation"
+FIRST_ROLES = frozenset({Role.TRADER, Role.OPERATOR})
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedSession:
+    """A browser that was just signed in. The token goes into its cookie and is kept nowhere else."""
+
+    token: Secret
+    session_id: str
+    user_id: str
+    roles: frozenset[Role]
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationView:
+    """A one-time link that can still be used; `email` is set when it is for one address only."""
+
+    id: str
+    email: str | None
+    roles: frozenset[Role]
+    created_at: datetime
+    expires_at: datetime
+
+
+def view_invitation(row: Invitation) -> InvitationView:
+    return InvitationView(row.id, row.email, parse_roles(row.roles), row.created_at, row.expires_at)
+
+
+class Entrances(AccountWork):
+    """Creating one's account and signing in."""
+
+    async def find_setup(self, token: Secret) -> InvitationView:
+        """Return the set-up link. Raises NotFound when it is not the newest, was used, or an account exists."""
+        if await repository.has_users(self._session):
+            raise NotFound
+        return await self._find_link(token, SETUP)
+
+    async def find_invitation(self, token: Secret) -> InvitationView:
+        """Return the invitation. Raises NotFound when it was used, cancelled or ran out."""
+        return await self._find_link(token, INVITATION)
+
+    async def create_first_user(self, token: Secret, *, email: str, password: Secret, visit: Visit) -> OpenedSession:
+        """Create the first account, trader and operator, and sign it in. Raises NotFound or EntryRefused."""
+        await self.find_setup(token)
+        return await self._create(email, password=password, roles=FIRST_ROLES, visit=visit, link=(token, SETUP))
+
+    async def accept_invitation(self, token: Secret, *, email: str, password: Secret, visit: Visit) -> OpenedSession:
+        """Create an invited person's account and sign it in. Raises NotFound or EntryRefused."""
+        found = await self.find_invitation(token)
+        address = found.email or email
+        return await self._create(address, password=password, roles=found.roles, visit=visit, link=(token, INVITATION))
+
+    def demand_open_sign_up(self) -> None:
+        """Raise NotFound unless the operator lets anyone create an account."""
+        if self._settings.open_sign_up != "on":
+            raise NotFound
+
+    async def sign_up(self, visit: Visit, *, email: str, password: Secret) -> OpenedSession:
+        """Create a trader's account where that is open, and sign it in. Raises NotFound or EntryRefused."""
+        self.demand_open_sign_up()
+        return await self._create(email, password=password, roles=frozenset({Role.TRADER}), visit=visit, link=None)
+
+    async def sign_in(self, visit: Visit, *, email: str, password: Secret) -> OpenedSession | None:
+        """Open a session, or return None for wrong credentials: the same work and answer whatever is wrong.
+
+        Nothing is raised for a failure, so that the caller's transaction commits the event of it.
+        """
+        address = parse_email(email)
+        user = await repository.get_user_by_email(self._session, address) if address else None
+        known_id = user.id if user else None
+        known_hash = user.password_hash if user and user.disabled_at is None else None
+        await release(self._session)  # hashing takes long; nobody else's writing waits for it
+        verdict = await self._passwords.verify(password, known_hash)
+        fresh = await repository.get_user(self._session, known_id) if known_id else None
+        if not verdict.is_right or fresh is None or fresh.disabled_at is not None or fresh.password_hash != known_hash:
+            self._record("user.sign_in_failed", owner_id=known_id, visit=Visit(visit.ip, ""))
+            return None
+        if verdict.new_hash is not None and known_hash is not None:
+            await repository.change_hash(self._session, fresh.id, old=known_hash, new=verdict.new_hash)
+        return await self._open(fresh.id, roles=parse_roles(fresh.roles), visit=visit)
+
+    async def _find_link(self, token: Secret, kind: str) -> InvitationView:
+        row = await repository.get_invitation(self._session, hash_token(token), kind=kind, now=self._clock())
+        if row is None:
+            raise NotFound
+        return view_invitation(row)
+
+    async def _create(
+        self, email: str, *, password: Secret, roles: frozenset[Role], visit: Visit, link: tuple[Secret, str] | None
+    ) -> OpenedSession:
+        """Judge what was typed, hash outside of any transaction, then use the link up and write the person."""
+        address = demand_email(email)
+        demand_password(password, email=address)
+        await release(self._session)
+        password_hash = await self._passwords.hash(password)
+        if await repository.get_user_by_email(self._session, address) is not None:
+            raise EntryRefused("email", TAKEN)
+        now = self._clock()
+        if link is not None:
+            await self._use_link(*link, now=now)
+        user = await self._insert_user(address, password_hash=password_hash, roles=roles, now=now)
+        self._record("user.created", owner_id=user.id, visit=visit, object_id=user.id, detail={"roles": ", ".join(user.roles)})
+        return await self._open(user.id, roles=roles, visit=visit)
+
+    async def _use_link(self, token: Secret, kind: str, *, now: datetime) -> None:
+        """Use the link up. Raises NotFound for whoever comes second."""
+        if not await repository.use_invitation(self._session, hash_token(token), kind=kind, now=now):
+            raise NotFound
+        if kind == SETUP:
+            await repository.delete_invitations(self._session, kind=SETUP)
+            if await repository.has_users(self._session):
+                raise NotFound
+
+    async def _open(self, user_id: str, *, roles: frozenset[Role], visit: Visit) -> OpenedSession:
+        """Open a session under a fresh token; the one the browser had before ends, so none can be planted."""
+        now = self._clock()
+        if visit.session_id is not None:
+            await repository.end_replaced_session(self._session, visit.session_id, now=now)
+        token = create_token()
+        opened = UserSession(
+            id=create_id("ses"),
+            user_id=user_id,
+            token_hash=hash_token(token),
+            created_at=now,
+            last_seen_at=now,
+            expires_at=now + repository.LASTS_FOR,
+            revoked_at=None,
+            ip=visit.ip,
+            user_agent=visit.user_agent,
+        )
+        self._session.add(opened)
+        self._record("user.signed_in", owner_id=user_id, visit=visit, object_id=opened.id)
+        return OpenedSession(token, opened.id, user_id, roles)

@@ -1,0 +1,65 @@
+"""What every part of the accounts service works with: one unit of work, the clock, and the audit trail."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.accounts.current_user import Principal
+from app.accounts.entry import EntryRefused, Visit
+from app.accounts.models import User
+from app.accounts.passwords import Passwords
+from app.accounts.roles import Role
+from app.audit import record_event
+from app.clock import Clock
+from app.identifiers import create_id
+from app.settings import Settings
+
+TAKEN = "There is an account with this e-mail already."
+
+
+class AccountWork:
+    """One unit of work on accounts. The caller owns the transaction; nothing is written before everything is judged."""
+
+    def __init__(self, session: AsyncSession, *, clock: Clock, passwords: Passwords, settings: Settings) -> None:
+        self._session = session
+        self._clock = clock
+        self._passwords = passwords
+        self._settings = settings
+
+    def _record(
+        self,
+        action: str,
+        *,
+        owner_id: str | None,
+        actor: Principal | None = None,
+        visit: Visit | None = None,
+        object_id: str | None = None,
+        detail: Mapping[str, str] | None = None,
+    ) -> None:
+        """Record an event: done by a signed-in person, by whoever opens a way in (`visit`), or by the server itself."""
+        own = owner_id if visit else None
+        address = actor.ip if actor else (visit.ip if visit else None)
+        record_event(
+            self._session,
+            action,
+            at=self._clock(),
+            actor_id=actor.user_id if actor else own,
+            owner_id=owner_id,
+            object_id=object_id,
+            actor_ip=address,
+            detail=detail,
+        )
+
+    async def _insert_user(self, email: str, *, password_hash: str, roles: frozenset[Role], now: datetime) -> User:
+        """Write a new person. Raises EntryRefused, with everything undone, when the address is taken."""
+        words = [role.value for role in Role if role in roles]
+        user = User(id=create_id("usr"), email=email, password_hash=password_hash, roles=words, created_at=now, disabled_at=None)
+        self._session.add(user)
+        try:
+            await self._session.flush()
+        except IntegrityError:
+            await self._session.rollback()
+            raise EntryRefused("email", TAKEN) from None
+        return user
