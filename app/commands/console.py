@@ -42,7 +42,8 @@ def run(work: Callable[[Settings], Coroutine[Any, Any, Result]]) -> Result:
     try:
         return asyncio.run(work(settings))
     except Problem as problem:
-        fail(f"{problem.title}. {problem.detail}".strip())
+        exit_code = EXIT_USAGE if problem.code == "invalid_input" else 1
+        fail(f"{problem.title}. {problem.detail}".strip(), exit_code=exit_code)
     except VaultRefusal as refusal:
         fail(str(refusal), exit_code=refusal.exit_code)
     except RegistryError as error:

@@ -5,13 +5,12 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from app.accounts.entry import EntryRefused
 from app.accounts.passwords import Passwords
 from app.accounts.people import UserView
 from app.accounts.roles import Role, Scope
 from app.accounts.service import Accounts
 from app.clock import utc_now
-from app.commands.console import EXIT_USAGE, answer, fail, open_database, read_secret_text, run
+from app.commands.console import answer, open_database, read_secret_text, run
 from app.masking import Secret
 from app.settings import Settings
 
@@ -22,16 +21,13 @@ tokens = typer.Typer(help="Personal API tokens: add, list, revoke.", no_args_is_
 
 
 def work(task: Callable[[Accounts], Awaitable[Result]]) -> Result:
-    """Run a task on the accounts service in one unit of work; bad input ends with one line and exit code 64."""
+    """Run a task on the accounts service in one unit of work; bad input ends with one line."""
 
     async def in_unit(settings: Settings) -> Result:
         async with open_database(settings) as database, database.write() as session:
             return await task(Accounts(session, clock=utc_now, passwords=Passwords(), settings=settings))
 
-    try:
-        return run(in_unit)
-    except EntryRefused as refused:
-        fail(str(refused), exit_code=EXIT_USAGE)
+    return run(in_unit)
 
 
 @users.command("add")
