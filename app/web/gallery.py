@@ -15,9 +15,20 @@ from app.web.pages import Pages
 router = APIRouter(include_in_schema=False)
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _STATUSES = (
-    "connected limited expiring waiting withdraw_enabled invalid_key key_expired ip_not_allowed account_blocked locked "
-    "unavailable checking paused"
-).split()
+    "connected",
+    "limited",
+    "expiring",
+    "waiting",
+    "withdraw_enabled",
+    "invalid_key",
+    "key_expired",
+    "ip_not_allowed",
+    "account_blocked",
+    "locked",
+    "unavailable",
+    "checking",
+    "paused",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +62,12 @@ def list_samples(now: datetime) -> dict[str, Any]:
         "marks": [("Al", "alpha"), ("Be", "beta"), ("Ga", "gamma"), ("De", "delta")],
         "grants": {
             "attested": _Grant("no", "attested", None),
-            "mixed": {"read": _Grant("yes"), "trade": _Grant("no"), "transfer": _Grant("yes", "told"), "withdraw": _Grant("no", "told")},
+            "mixed": {
+                "read": _Grant("yes"),
+                "trade": _Grant("no"),
+                "transfer": _Grant("yes", "told"),
+                "withdraw": _Grant("no", "told"),
+            },
             "unknown": {"read": _Grant("unknown", "none", None), "withdraw": _Grant("unknown", "none", None)},
         },
         "steps": [
