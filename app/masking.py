@@ -46,7 +46,8 @@ class Secret:
         """Compare in constant time, and only with another secret."""
         if not isinstance(other, Secret):
             return NotImplemented
-        return hmac.compare_digest(self.__value.encode(), other.reveal().encode())
+        mine, theirs = (text.encode(errors="surrogatepass") for text in (self.__value, other.reveal()))
+        return hmac.compare_digest(mine, theirs)
 
     __hash__ = None  # type: ignore[assignment]  # a hash would let a set or dict compare in variable time
 
@@ -61,10 +62,11 @@ class Secret:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: type[Any], handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Let request models declare secrets: text goes in, only the mask comes out."""
-        return core_schema.no_info_after_validator_function(
-            cls,
-            core_schema.str_schema(strict=True, max_length=8192),
+        """Let models declare secrets: text (or a secret) goes in, only the mask comes out."""
+        text = core_schema.no_info_after_validator_function(cls, core_schema.str_schema(strict=True, max_length=8192))
+        return core_schema.no_info_wrap_validator_function(
+            lambda value, handler: value if isinstance(value, cls) else handler(value),
+            text,
             serialization=core_schema.plain_serializer_function_ser_schema(
                 lambda _: MASK, return_schema=core_schema.str_schema()
             ),
