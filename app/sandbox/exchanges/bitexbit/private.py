@@ -1,10 +1,10 @@
 """bitexbit's private calls, v2 and Gateway: balance, orders, trades, fees, and the refused ones that move money."""
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from app.exchanges.types import Permission
 from app.sandbox.accounts import Account, InsufficientFunds
-from app.sandbox.amounts import ZERO, fixed, plain
+from app.sandbox.amounts import ZERO, fixed, parse_positive, parse_whole, plain
 from app.sandbox.calls import Json, Route, Visit
 from app.sandbox.exchanges.bitexbit.public import PublicData, read_limit, symbol_of
 from app.sandbox.exchanges.bitexbit.refusals import BitexbitRefusal, bad_field, missing_fields, not_found
@@ -113,8 +113,7 @@ def _list_order_trades(visit: Visit) -> Json:
 
 
 def _find(visit: Visit) -> Order:
-    number = visit.path["id"]
-    order = visit.customer.desk.get(int(number)) if number.isascii() and number.isdigit() else None
+    order = visit.customer.desk.get(parse_whole(visit.path["id"]) or 0)
     if order is None:
         raise not_found()
     return order
@@ -132,11 +131,8 @@ def _refuse_moving(visit: Visit) -> Json:
 
 
 def _read_amount(entered: dict[str, Json], name: str) -> Decimal:
-    try:
-        amount = Decimal(str(entered[name]))
-    except InvalidOperation:
-        raise bad_field(name, "A valid number is required.") from None
-    if not amount.is_finite() or amount <= 0:
+    amount = parse_positive(entered[name])
+    if amount is None:
         raise bad_field(name, "A valid number is required.")
     return amount
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from decimal import Decimal
 
-from app.sandbox.amounts import cut, fixed, plain
+from app.sandbox.amounts import cut, fixed, parse_whole, plain
 from app.sandbox.calls import Json, Route, Visit
 from app.sandbox.exchanges.bitexbit.refusals import bad_field
 from app.sandbox.markets import Market, MarketPlace, open_market_place
@@ -140,10 +140,10 @@ class PublicData:
 
 def read_limit(visit: Visit, *, default: int, most: int) -> int:
     """Return the limit parameter. Raises BitexbitRefusal 400."""
-    text = visit.query.get("limit", str(default))
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= most:
+    limit = parse_whole(visit.query.get("limit", str(default)))
+    if limit is None or not 1 <= limit <= most:
         raise bad_field("limit", f"Ensure this value is between 1 and {most}.")
-    return int(text)
+    return limit
 
 
 def _write_ticker(market: Market, visit: Visit) -> dict[str, Json]:

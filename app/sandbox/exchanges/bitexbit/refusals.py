@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from app.sandbox.calls import Json
 
 
-@dataclass
+@dataclass(eq=False)
 class BitexbitRefusal(Exception):
     """A call bitexbit says no to. `fields` replaces the detail with reasons per field."""
 

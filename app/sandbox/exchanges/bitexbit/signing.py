@@ -4,6 +4,7 @@ import hashlib
 import hmac
 
 from app.sandbox.accounts import SimulatedKey
+from app.sandbox.amounts import parse_whole
 from app.sandbox.calls import ReceivedCall
 from app.sandbox.exchanges.bitexbit.refusals import BitexbitRefusal, invalid_nonce
 
@@ -28,12 +29,13 @@ def _verify_v2(call: ReceivedCall, key: SimulatedKey) -> None:
     nonce, given = call.headers.get("x-nonce", ""), call.headers.get("x-signature", "")
     if not nonce or not given:
         raise BitexbitRefusal(401, _ABSENT)
-    if not (nonce.isascii() and nonce.isdigit()) or len(nonce) > 20:
+    number = parse_whole(nonce)
+    if number is None:
         raise invalid_nonce()
     _compare(given, f"{call.path}{nonce}".encode() + call.body, secret=key.secret)
-    if int(nonce) <= key.last_nonce:
+    if number <= key.last_nonce:
         raise invalid_nonce()
-    key.last_nonce = int(nonce)
+    key.last_nonce = number
 
 
 def _verify_gateway(call: ReceivedCall, key: SimulatedKey) -> None:
@@ -41,7 +43,7 @@ def _verify_gateway(call: ReceivedCall, key: SimulatedKey) -> None:
     if not until or not given:
         raise BitexbitRefusal(401, _ABSENT)
     _compare(given, f"{key.access_key}{call.path}{until}".encode() + call.body, secret=key.secret)
-    if not (until.isascii() and until.isdigit()) or int(until) < call.received_at.timestamp() * 1000:
+    if (parse_whole(until) or 0) < call.received_at.timestamp() * 1000:
         raise BitexbitRefusal(401, "Request timeout has expired.")
 
 

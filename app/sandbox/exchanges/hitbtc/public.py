@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from app.sandbox.amounts import cut, plain
+from app.sandbox.amounts import cut, parse_whole, plain
 from app.sandbox.calls import Json, Route, Visit
 from app.sandbox.exchanges.hitbtc.refusals import HitbtcRefusal
 from app.sandbox.markets import Candle, Market, MarketPlace, open_market_place
@@ -32,11 +32,12 @@ def stamp(moment: datetime) -> str:
 def read_limit(visit: Visit, *, default: int, most: int = 1000, name: str = "limit") -> int:
     """Return a count parameter. Raises HitbtcRefusal 10001 or 20003."""
     text = visit.query.get(name, str(default))
-    if not text.isascii() or not text.isdigit():
+    count = parse_whole(text)
+    if count is None:
         raise HitbtcRefusal(10001, f"{name} must be a number")
-    if int(text) > most:
+    if count > most:
         raise HitbtcRefusal(20003, f"{name} must be at most {most}")
-    return int(text)
+    return count
 
 
 class PublicData:

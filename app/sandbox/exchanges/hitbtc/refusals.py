@@ -42,7 +42,7 @@ NO_DESCRIPTION = "no-description"
 WRAPPED = "wrapped-errors"
 
 
-@dataclass
+@dataclass(eq=False)
 class HitbtcRefusal(Exception):
     """A call HitBTC says no to. `retry_after_seconds` adds the header."""
 

@@ -7,6 +7,7 @@ import hmac
 from dataclasses import dataclass
 from datetime import datetime
 
+from app.sandbox.amounts import parse_whole
 from app.sandbox.calls import ReceivedCall
 from app.sandbox.exchanges.hitbtc.refusals import HitbtcRefusal
 
@@ -43,7 +44,7 @@ def parse_authorization(header: str) -> Presented:
             raise HitbtcRefusal(1002, "invalid credentials format")
         return Presented(access_key, secret, is_signed=False)
     parts = text.split(":")
-    if len(parts) not in (3, 4) or not all(part.isascii() and part.isdigit() for part in parts[2:]):
+    if len(parts) not in (3, 4) or any(parse_whole(part) is None for part in parts[2:]):
         raise HitbtcRefusal(1002, "invalid signature format")
     return Presented(parts[0], parts[1], parts[2], parts[3] if len(parts) == 4 else "")
 

@@ -1,10 +1,10 @@
 """HitBTC's spot trading: place, list, replace, cancel, history and fees."""
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from app.exchanges.types import Permission
 from app.sandbox.accounts import InsufficientFunds
-from app.sandbox.amounts import ZERO, cut, plain
+from app.sandbox.amounts import ZERO, cut, parse_positive, plain
 from app.sandbox.calls import Json, Route, Visit
 from app.sandbox.exchanges.hitbtc.public import PublicData, read_limit, stamp
 from app.sandbox.exchanges.hitbtc.refusals import HitbtcRefusal
@@ -148,11 +148,8 @@ class SpotTrading:
 
 def _read_step(entered: dict[str, Json], name: str, step: Decimal, codes: tuple[int, int, int]) -> Decimal:
     """Return a positive amount on the market's step; without strict_validate HitBTC rounds it down by itself."""
-    try:
-        amount = Decimal(str(entered.get(name, "")))
-    except InvalidOperation:
-        raise HitbtcRefusal(codes[0]) from None
-    if not amount.is_finite() or amount <= 0:
+    amount = parse_positive(entered.get(name, ""))
+    if amount is None:
         raise HitbtcRefusal(codes[0])
     rounded = cut(amount, step=step)
     if rounded != amount and str(entered.get("strict_validate", "")).lower() == "true":

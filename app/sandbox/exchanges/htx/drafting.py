@@ -1,10 +1,10 @@
 """Reads an HTX order request and checks it in the exchange's words."""
 
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from app.sandbox.accounts import Account
-from app.sandbox.amounts import cut, plain
+from app.sandbox.amounts import cut, parse_positive, plain
 from app.sandbox.calls import Json, Visit
 from app.sandbox.exchanges.htx.public import ReferenceData
 from app.sandbox.exchanges.htx.refusals import HtxRefusal, missing_field
@@ -45,11 +45,8 @@ def read_draft(data: ReferenceData, visit: Visit, entered: dict[str, Json]) -> D
 
 def read_amount(value: Json, name: str) -> Decimal:
     """Return a positive amount. Raises HtxRefusal validation-format-error."""
-    try:
-        amount = Decimal(str(value))
-    except InvalidOperation:
-        raise HtxRefusal("validation-format-error", f"Field format is wrong: {name}") from None
-    if not amount.is_finite() or amount <= 0:
+    amount = parse_positive(value)
+    if amount is None:
         raise HtxRefusal("validation-format-error", f"Field format is wrong: {name}")
     return amount
 

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from app.exchanges.types import Permission
 from app.sandbox.accounts import Account, Holding, SimulatedKey, sum_held
-from app.sandbox.amounts import ZERO, fixed, plain
+from app.sandbox.amounts import ZERO, fixed, parse_whole, plain
 from app.sandbox.assets import list_leveraged_assets
 from app.sandbox.calls import Json, Route, Visit
 from app.sandbox.exchanges.htx.public import ReferenceData, milliseconds
@@ -95,8 +95,8 @@ def _find_account(visit: Visit) -> Account:
     for account in visit.customer.accounts:
         if str(account.number) == visit.path["id"]:
             return account
-    number = visit.path["id"]
-    shown = f"{int(number):,}" if number.isascii() and number.isdigit() else number
+    number = parse_whole(visit.path["id"])
+    shown = visit.path["id"] if number is None else f"{number:,}"
     told = f"account for id `{shown}` and user id `{visit.customer.number // 10:,}` does not exist"
     raise HtxRefusal("account-get-balance-account-inexistent-error", told)
 

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from app.sandbox.amounts import parse_whole
 from app.sandbox.calls import Json, Route, Visit
 from app.sandbox.exchanges.htx.public import ReferenceData, milliseconds, symbol_of
 from app.sandbox.exchanges.htx.refusals import HtxRefusal
@@ -36,6 +37,7 @@ class Quotes:
             "/market/trade": self._show_trade,
             "/market/history/trade": self._list_trades,
             "/market/history/kline": self._list_candles,
+            "/market/history/candles": self._list_candles,
         }
         return tuple(Route("GET", path, handler, is_public=True) for path, handler in calls.items())
 
@@ -107,10 +109,10 @@ class Quotes:
 
 
 def _read_size(visit: Visit, *, default: int) -> int:
-    text = visit.query.get("size", str(default))
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 2000:
+    size = parse_whole(visit.query.get("size", str(default)))
+    if size is None or not 1 <= size <= 2000:
         raise HtxRefusal("invalid-parameter", "invalid size, valid range: [1,2000]")
-    return int(text)
+    return size
 
 
 def _write_tick(visit: Visit, channel: str, tick: Json) -> Json:

@@ -11,7 +11,7 @@ NO_MESSAGE = "no-message"
 _NOT_VALID = "api-signature-not-valid"
 
 
-@dataclass
+@dataclass(eq=False)
 class HtxRefusal(Exception):
     """A call HTX says no to. `number` is the v2 form's code, `extra` adds fields to the body."""
 

@@ -2,7 +2,7 @@
 
 from app.exchanges.types import Permission
 from app.sandbox.accounts import Account, InsufficientFunds
-from app.sandbox.amounts import ZERO, fixed, plain
+from app.sandbox.amounts import ZERO, fixed, parse_whole, plain
 from app.sandbox.calls import Json, Route, Visit
 from app.sandbox.exchanges.htx.drafting import read_draft
 from app.sandbox.exchanges.htx.public import ReferenceData, symbol_of
@@ -122,8 +122,7 @@ class SpotTrading:
 
 
 def _find(visit: Visit) -> Order:
-    number = visit.path["id"]
-    order = visit.customer.desk.get(int(number)) if number.isascii() and number.isdigit() else None
+    order = visit.customer.desk.get(parse_whole(visit.path["id"]) or 0)
     if order is None:
         raise HtxRefusal("base-record-invalid", "record invalid")
     return order
@@ -164,7 +163,7 @@ def _cancel_by_client_number(visit: Visit) -> Json:
 def _cancel_many(visit: Visit) -> Json:
     desk = visit.customer.desk
     numbers = [str(number) for number in visit.entered.get("order-ids") or []]
-    asked = [(number, desk.get(int(number)) if number.isdigit() else None) for number in numbers]
+    asked = [(number, desk.get(parse_whole(number) or 0)) for number in numbers]
     asked += [(str(name), desk.get_by_client_number(str(name))) for name in visit.entered.get("client-order-ids") or []]
     done: list[str] = []
     failed: list[dict[str, Json]] = []
@@ -180,10 +179,10 @@ def _cancel_many(visit: Visit) -> Json:
 
 
 def _read_size(visit: Visit) -> int:
-    text = visit.query.get("size", "100")
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 1000:
+    size = parse_whole(visit.query.get("size", "100"))
+    if size is None or not 1 <= size <= 1000:
         raise HtxRefusal("validation-format-error", "Field format is wrong: size")
-    return int(text)
+    return size
 
 
 def _account_number(order: Order) -> str:
