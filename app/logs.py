@@ -212,7 +212,7 @@ class RequestLog:
         self._app = app
         self._on_finish = on_finish
         self._monotonic = monotonic
-        self._log = structlog.get_logger("app.requests")
+        self._log = logging.getLogger("app.requests")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -239,15 +239,14 @@ class RequestLog:
         if self._on_finish is not None:
             self._on_finish(finished)
         level = logging.ERROR if status >= 500 else logging.DEBUG if _is_routine(path) else logging.INFO
-        self._log.log(
-            level,
-            "request",
-            method=finished.method,
-            route=route or path,
-            status=status,
-            duration_ms=round(duration_seconds * 1000),
-            request_id=scope.get("state", {}).get("request_id"),
-        )
+        fields = {
+            "method": finished.method,
+            "route": route or path,
+            "status": status,
+            "duration_ms": round(duration_seconds * 1000),
+            "request_id": scope.get("state", {}).get("request_id"),
+        }
+        self._log.log(level, "request", extra={"keydeck_fields": fields})
 
 
 def _is_routine(path: str) -> bool:
