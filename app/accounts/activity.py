@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from itertools import groupby
 
 from app.accounts import repository
 from app.accounts.current_user import Principal
 from app.accounts.roles import Role
-from app.accounts.work import AccountWork
+from app.accounts.work import AccountWork, is_like_an_id
 from app.audit import AuditEvent
 
 PAGE_SIZE = 50  # events
@@ -45,6 +46,11 @@ class ActivityPage:
     events: tuple[ActivityView, ...]
     older: str | None
 
+    @property
+    def days(self) -> list[tuple[date, list[ActivityView]]]:
+        """The events by UTC day, newest day first."""
+        return [(day, list(events)) for day, events in groupby(self.events, key=lambda event: event.at.date())]
+
 
 SENTENCES: Mapping[str, Sentence] = {
     "user.created": Sentence("Account created", "user", "ok"),
@@ -70,10 +76,10 @@ SENTENCES: Mapping[str, Sentence] = {
     "credential.renamed": Sentence("Key renamed", "key"),
     "credential.updated": Sentence("Key settings changed", "key"),
     "credential.paused": Sentence("Key paused", "pause"),
-    "credential.resumed": Sentence("Key resumed", "refresh"),
+    "credential.resumed": Sentence("Key resumed", "play"),
     "credential.disconnected": Sentence("Key disconnected and erased", "key"),
     "support.searched": Sentence("Support searched for keys", "eye"),
-    "support.viewed": Sentence("Support looked at the status of your keys", "eye"),
+    "support.viewed_status": Sentence("Support looked at the status of your keys", "eye"),
 }
 _SHOWN = ("label", "exchange", "environment", "name", "email", "roles", "scopes", "code", "status", "plan", "sessions")
 
@@ -83,6 +89,8 @@ class Activity(AccountWork):
 
     async def list_activity(self, principal: Principal, *, before: str | None = None, limit: int = PAGE_SIZE) -> ActivityPage:
         """Return events of one's own account, those older than the cursor if one is given."""
+        if before is not None and not is_like_an_id(before):
+            return ActivityPage((), None)
         rows = await repository.list_events(self._session, user_id=principal.user_id, limit=limit + 1, before_id=before)
         events = tuple(_view(event, roles, principal) for event, roles in rows[:limit])
         return ActivityPage(events, events[-1].id if len(rows) > limit else None)

@@ -10,7 +10,7 @@ from app.accounts.entry import EntryRefused, demand_name
 from app.accounts.models import ApiToken
 from app.accounts.roles import Scope, list_scopes_for, parse_roles, parse_scopes
 from app.accounts.tokens import create_api_token, hash_token
-from app.accounts.work import AccountWork
+from app.accounts.work import AccountWork, is_like_an_id
 from app.identifiers import create_id
 from app.masking import Secret
 from app.web.errors import NotFound
@@ -83,6 +83,7 @@ class ApiTokens(AccountWork):
         self._session.add(row)
         detail = {"name": clean_name, "scopes": ", ".join(row.scopes)}
         self._record("token.created", owner_id=user_id, actor=actor, object_id=row.id, detail=detail)
+        await self._session.flush()
         return IssuedToken(_view(row), token)
 
     async def list_tokens(self, user_id: str) -> list[TokenView]:
@@ -91,7 +92,7 @@ class ApiTokens(AccountWork):
 
     async def revoke_token(self, user_id: str, *, token_id: str, actor: Principal | None = None) -> None:
         """Make a person's token worthless from now on. Raises NotFound."""
-        row = await repository.get_token(self._session, token_id, user_id=user_id)
+        row = await repository.get_token(self._session, token_id, user_id=user_id) if is_like_an_id(token_id) else None
         if row is None:
             raise NotFound("token")
         row.revoked_at = self._clock()

@@ -147,23 +147,28 @@ class PageRole:
         return principal
 
 
-class ApiScope:
-    """An API call for a token with this scope, or for a browser session that only reads; both need a fitting role.
+async def require_api_user(
+    request: Request, session: SessionDep, _scheme: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)]
+) -> Principal:
+    """Return whose API token this is; a browser session may read, too. Raises SignInNeeded."""
+    principal = await _identify_token(request, session)
+    if principal is None and request.method in _SAFE_METHODS:
+        principal = await _identify_browser(request, session)
+    if principal is None:
+        raise SignInNeeded
+    return principal
 
-    Raises SignInNeeded or Forbidden.
-    """
+
+ApiUser = Annotated[Principal, Depends(require_api_user)]
+
+
+class ApiScope:
+    """An API call that needs this scope (a browser session has all) and a role that fits it. Raises SignInNeeded or Forbidden."""
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
 
-    async def __call__(
-        self, request: Request, session: SessionDep, _scheme: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)]
-    ) -> Principal:
-        principal = await _identify_token(request, session)
-        if principal is None and request.method in _SAFE_METHODS:
-            principal = await _identify_browser(request, session)
-        if principal is None:
-            raise SignInNeeded
+    async def __call__(self, principal: ApiUser) -> Principal:
         if principal.scopes is not None and self.scope not in principal.scopes:
             raise Forbidden(f"a token with the scope {self.scope.value}")
         _demand_role(principal, roles_for_scope(self.scope))

@@ -47,6 +47,10 @@ def view_invitation(row: Invitation) -> InvitationView:
 class Entrances(AccountWork):
     """Creating one's account and signing in."""
 
+    async def is_waiting_for_setup(self) -> bool:
+        """Tell whether nobody has an account yet."""
+        return not await repository.has_users(self._session)
+
     async def find_setup(self, token: Secret) -> InvitationView:
         """Return the set-up link. Raises NotFound when it is not the newest, was used, or an account exists."""
         if await repository.has_users(self._session):

@@ -11,7 +11,7 @@ from app.accounts.entry import EntryRefused, demand_email, demand_password, pars
 from app.accounts.models import Invitation, User
 from app.accounts.roles import Role, parse_roles
 from app.accounts.tokens import build_link, create_token, hash_token
-from app.accounts.work import TAKEN, AccountWork
+from app.accounts.work import TAKEN, AccountWork, is_like_an_id
 from app.db import release
 from app.identifiers import create_id
 from app.masking import Secret
@@ -141,6 +141,7 @@ class People(AccountWork):
         self._session.add(row)
         detail = {"roles": ", ".join(row.roles)} | ({"email": address} if address else {})
         self._record("invitation.created", owner_id=principal.user_id, actor=principal, object_id=row.id, detail=detail)
+        await self._session.flush()
         return IssuedInvitation(view_invitation(row), build_link(self._settings.public_url, "/invitation", token=token))
 
     async def list_invitations(self) -> list[InvitationView]:
@@ -150,12 +151,13 @@ class People(AccountWork):
 
     async def cancel_invitation(self, principal: Principal, invitation_id: str) -> None:
         """Make an unused invitation worthless. Raises NotFound."""
-        if not await repository.delete_invitations(self._session, kind=INVITATION, invitation_id=invitation_id):
+        is_known = is_like_an_id(invitation_id)
+        if not is_known or not await repository.delete_invitations(self._session, kind=INVITATION, invitation_id=invitation_id):
             raise NotFound("invitation")
         self._record("invitation.cancelled", owner_id=principal.user_id, actor=principal, object_id=invitation_id)
 
     async def _demand_user(self, user_id: str) -> User:
-        user = await repository.get_user(self._session, user_id)
+        user = await repository.get_user(self._session, user_id) if is_like_an_id(user_id) else None
         if user is None:
             raise NotFound("person")
         return user

@@ -7,7 +7,7 @@ from app.accounts import repository
 from app.accounts.current_user import Principal
 from app.accounts.devices import describe_device
 from app.accounts.entry import EntryRefused, demand_password
-from app.accounts.work import AccountWork
+from app.accounts.work import AccountWork, is_like_an_id
 from app.db import release
 from app.masking import Secret
 from app.web.errors import NotFound, SignInNeeded
@@ -46,7 +46,7 @@ class Sessions(AccountWork):
 
     async def end_session(self, principal: Principal, session_id: str) -> None:
         """End one of one's own sessions. Raises NotFound."""
-        if not await self._end(principal, session_id):
+        if not is_like_an_id(session_id) or not await self._end(principal, session_id):
             raise NotFound("session")
         self._record("session.revoked", owner_id=principal.user_id, actor=principal, object_id=session_id)
 

@@ -19,6 +19,11 @@ from app.settings import Settings
 TAKEN = "There is an account with this e-mail already."
 
 
+def is_like_an_id(text: str) -> bool:
+    """Tell whether the text can be an id at all; one with other characters is not even looked up."""
+    return text.isascii() and text.replace("_", "").isalnum()
+
+
 class AccountWork:
     """One unit of work on accounts. The caller owns the transaction; nothing is written before everything is judged."""
 
