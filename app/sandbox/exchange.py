@@ -104,7 +104,7 @@ class SimulatedExchange(ABC):
 
 def json_answer(body: Json, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Return a JSON answer, compact, in UTF-8."""
-    content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
     return Response(content, status, headers=dict(headers or {}), media_type="application/json")
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -91,6 +92,27 @@ async def test_scenarios_do_not_share_balances(http: httpx.AsyncClient, moment: 
         for scenario in ("read-only", "read-trade", "withdraw-enabled", "drifting")
     ]
     assert len(set(seen)) == len(seen)
+
+
+ODD = [None, "", "x", -1, 1e400, [], [[]], {}, {"a": {}}, True, "9" * 5000, "1e999999", "NaN", "٣", "\ud800"]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=lambda odd: repr(odd)[:12])
+async def test_odd_input_never_breaks_an_exchange(http: httpx.AsyncClient, moment: MovableClock, odd: Any) -> None:
+    hitbtc, htx = HitbtcClient(http, "read-trade", moment), HtxClient(http, "read-trade", moment)
+    bitexbit = BitexbitClient(http, "read-trade", moment)
+    order = {"symbol": "BTCUSDT", "side": "buy", "quantity": "0.01", "price": "50000", "client_order_id": "abcdefgh"}
+    placed = {"account-id": "10123450", "symbol": "btcusdt", "type": "buy-limit", "amount": "0.01", "price": "50000"}
+    created = {"symbol": "BTC_USD", "type": "buy-limit", "price": "50000", "amount": "0.01"}
+    replies = [await hitbtc.ask("POST", "/spot/order", order | {name: odd}) for name in order]
+    replies += [await htx.ask("POST", "/v1/order/orders/place", placed | {name: odd}) for name in placed]
+    replies += [await bitexbit.ask("POST", "/api/v2/private/order/create", created | {name: odd}) for name in created]
+    replies.append(await htx.ask("POST", "/v1/order/orders/batchcancel", {"order-ids": odd, "client-order-ids": odd}))
+    replies.append(await htx.ask("POST", "/v1/order/batch-orders", odd))
+    replies.append(await http.post("/bitexbit/api/v2/private/order/create", content=b"[" * 200_000))
+    for header in ("HS256 ٣", f"HS256 {odd}", "Basic w6k="):
+        replies.append(await http.get("/hitbtc/api/3/spot/balance", headers={"Authorization": header.encode(errors="replace")}))
+    assert {reply.status_code for reply in replies} <= {200, 400, 401}
 
 
 @pytest.fixture

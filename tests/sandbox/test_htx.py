@@ -100,6 +100,16 @@ async def test_slow_waits_before_it_answers(opened: Opener, slept: list[float]) 
     assert slept == [20.0]
 
 
+async def test_balance_can_be_slow_and_the_gateway_out_of_order(opened: Opener, sandbox: Sandbox, slept: list[float]) -> None:
+    client, key = opened("read-only"), sandbox.find_key("htx", "read-only")
+    key.switches = {"slow-balance"}
+    account = (await client.ask("GET", "/v1/account/accounts")).json()["data"][0]["id"]
+    await client.ask("GET", f"/v1/account/accounts/{account}/balance")
+    assert slept == [10.0]
+    key.switches = {"gateway-internal-error"}
+    assert (await client.ask("GET", "/v2/user/uid")).json()["err-code"] == "gateway-internal-error"
+
+
 @pytest.mark.parametrize(
     ("scenario", "status", "code"), [("sub-user", 200, 1002), ("sub-user-403", 200, 403), ("sub-user-empty", 403, None)]
 )

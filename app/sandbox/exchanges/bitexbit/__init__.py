@@ -122,7 +122,7 @@ def _read_body(call: ReceivedCall) -> dict[str, Json]:
         return {}
     try:
         body = json.loads(call.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise BitexbitRefusal(400, "JSON parse error.") from None
     if not isinstance(body, dict):
         raise BitexbitRefusal(400, "Invalid data. Expected a dictionary.")

@@ -139,7 +139,7 @@ def _read_body(call: ReceivedCall) -> dict[str, Json]:
         return dict(parse_qsl(call.body.decode("utf-8", "replace"), keep_blank_values=True))
     try:
         body = json.loads(call.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise HitbtcRefusal(10001, "malformed body") from None
     if not isinstance(body, dict):
         raise HitbtcRefusal(10001, "malformed body")

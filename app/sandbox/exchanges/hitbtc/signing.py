@@ -1,7 +1,6 @@
 """Reads HitBTC's Authorization header (Basic and HS256) and verifies it the way the exchange does."""
 
 import base64
-import binascii
 import hashlib
 import hmac
 from dataclasses import dataclass
@@ -36,7 +35,7 @@ def parse_authorization(header: str) -> Presented:
         raise HitbtcRefusal(1004)
     try:
         text = base64.b64decode(encoded.strip(), validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         raise HitbtcRefusal(1002, "invalid signature format") from None
     if scheme == "Basic":
         access_key, colon, secret = text.partition(":")

@@ -29,12 +29,15 @@ from app.sandbox.exchanges.htx.refusals import (
 )
 from app.sandbox.exchanges.htx.seeds import open_htx_accounts
 from app.sandbox.exchanges.htx.signing import read_presented, verify_moment, verify_signature
-from app.sandbox.exchanges.htx.trading import SpotTrading
+from app.sandbox.exchanges.htx.trading import LIST_BODY, SpotTrading
 from app.sandbox.lettering import HEX, LOWER, draw_text
 from app.sandbox.scenarios import CONNECTED, READ_TRADE, WITHDRAW_UNVERIFIED, Fault, Scenario, pick
 from app.sandbox.state import Sandbox
 
 ED25519 = "ed25519"
+SLOW_BALANCE = "slow-balance"
+SLOW_BALANCE_SECONDS = 10.0
+GATEWAY_ERROR = "gateway-internal-error"
 _LOCAL_NETWORKS = ("127.0.0.0/8", "::1", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 
 
@@ -119,6 +122,8 @@ class Htx(SimulatedExchange):
             if key.fault is Fault.HTML_ERROR:
                 return html_page(403, "Forbidden", server="cloudflare")
             _refuse_weather(key)
+            if SLOW_BALANCE in key.switches and call.path.endswith("/balance"):
+                await self.sandbox.sleep(SLOW_BALANCE_SECONDS)
         presented = read_presented(call)
         verify_moment(presented, now=visit.now)
         if key is None or not key.active:
@@ -152,6 +157,8 @@ def _refuse_weather(key: SimulatedKey) -> None:
         raise under_maintenance()
     if key.fault is Fault.CLOCK_SKEW:
         raise wrong_moment()
+    if GATEWAY_ERROR in key.switches:
+        raise bad_gateway_input()
 
 
 def _count_down(visit: Visit) -> dict[str, str]:
@@ -162,18 +169,18 @@ def _count_down(visit: Visit) -> dict[str, str]:
 
 
 def _read_body(call: ReceivedCall) -> dict[str, Json]:
-    """Return a POST's fields; a list comes under the empty name. Raises HtxRefusal gateway-internal-error."""
+    """Return a POST's fields; a list comes under LIST_BODY. Raises HtxRefusal gateway-internal-error."""
     if call.method == "GET" or not call.body:
         return {}
     if "application/json" not in call.headers.get("content-type", ""):
         raise bad_gateway_input()
     try:
         body = json.loads(call.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise bad_gateway_input() from None
     if not isinstance(body, dict | list):
         raise bad_gateway_input()
-    return body if isinstance(body, dict) else {"": [row for row in body if isinstance(row, dict)]}
+    return body if isinstance(body, dict) else {LIST_BODY: [row for row in body if isinstance(row, dict)]}
 
 
 def _write_pem(seed: str) -> str:

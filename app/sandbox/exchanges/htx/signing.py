@@ -1,7 +1,6 @@
 """Verifies HTX's signed query: decodes it, writes it again in canonical form, and compares (HMAC and Ed25519)."""
 
 import base64
-import binascii
 import hashlib
 import hmac
 from datetime import UTC, datetime, timedelta
@@ -74,5 +73,5 @@ def _verify_ed25519(text: str, signature: str, *, secret: str) -> None:
         raise wrong_signature()
     try:
         private.public_key().verify(base64.b64decode(signature, validate=True), text.encode())
-    except (InvalidSignature, binascii.Error):
+    except (InvalidSignature, ValueError):
         raise refuse_signature("Incorrect Private Key signature", number=12010) from None

@@ -15,6 +15,7 @@ _STATES = {
     OrderState.CANCELED: "canceled",
     OrderState.EXPIRED: "canceled",
 }
+LIST_BODY = ""  # the name under which a body that is a list is kept
 _CLOSED = {OrderState.FILLED: 6, OrderState.CANCELED: 7, OrderState.EXPIRED: 7}
 
 
@@ -56,7 +57,7 @@ class SpotTrading:
 
     def _place_many(self, visit: Visit) -> Json:
         rows: list[dict[str, Json]] = []
-        for entered in visit.entered.get("", [])[:10]:
+        for entered in _read_list(visit, LIST_BODY)[:10]:
             named = {"client-order-id": entered.get("client-order-id")}
             try:
                 rows.append({"order-id": self._put(visit, entered).number, **named})
@@ -162,9 +163,9 @@ def _cancel_by_client_number(visit: Visit) -> Json:
 
 def _cancel_many(visit: Visit) -> Json:
     desk = visit.customer.desk
-    numbers = [str(number) for number in visit.entered.get("order-ids") or []]
+    numbers = [str(number) for number in _read_list(visit, "order-ids")]
     asked = [(number, desk.get(parse_whole(number) or 0)) for number in numbers]
-    asked += [(str(name), desk.get_by_client_number(str(name))) for name in visit.entered.get("client-order-ids") or []]
+    asked += [(str(name), desk.get_by_client_number(str(name))) for name in _read_list(visit, "client-order-ids")]
     done: list[str] = []
     failed: list[dict[str, Json]] = []
     for number, order in asked[:50]:
@@ -176,6 +177,11 @@ def _cancel_many(visit: Visit) -> Json:
             words = {"err-code": "order-orderstate-error", "err-msg": "Incorrect order state", "order-state": state}
             failed.append({"order-id": number, "client-order-id": "", **words})
     return {"status": "ok", "data": {"success": done, "failed": failed}}
+
+
+def _read_list(visit: Visit, name: str) -> list[Json]:
+    rows = visit.entered.get(name)
+    return rows if isinstance(rows, list) else []
 
 
 def _read_size(visit: Visit) -> int:
