@@ -9,7 +9,12 @@ from app.credentials.views import Advice
 from app.exchanges.types import Answer, Exchange, Grant, Permission
 
 _SAME_AS = {"limited": "permission_missing", "expiring": "key_expiring", "unavailable": "exchange_unavailable"}
-_BOX_NAMES = {Permission.TRADE: "Trade", Permission.WITHDRAW: "Withdraw", Permission.READ: "Read", Permission.TRANSFER: "Transfer"}
+_BOX_NAMES = {
+    Permission.TRADE: "Trade",
+    Permission.WITHDRAW: "Withdraw",
+    Permission.READ: "Read",
+    Permission.TRANSFER: "Transfer",
+}
 _NOTHING_WORKS = (
     "This key has no permission that Keydeck can use.",
     "At {exchange}, edit the key, tick what the guide shows for your plan, leave {withdraw} empty and save. Then check again.",

@@ -117,7 +117,7 @@ class CheckView:
 
 @dataclass(frozen=True, slots=True)
 class CredentialView:
-    """Everything its owner may see of a credential."""
+    """Everything its owner may see of a credential. `checking`: a check is under way, whatever the status."""
 
     id: str
     exchange: Exchange
@@ -138,6 +138,7 @@ class CredentialView:
     account_id: str | None
     created_at: datetime
     updated_at: datetime
+    checking: bool = False
 
     @property
     def needs_attention(self) -> bool:

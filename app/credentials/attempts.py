@@ -1,0 +1,101 @@
+"""Tries a key before it is stored: asks the exchange with no transaction open, and says no where the answer demands it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clock import Clock
+from app.credentials.check_run import CheckOrder, CheckOutcome, CheckRun
+from app.credentials.connect import ConnectInput, ConnectRefused, StepListener
+from app.credentials.entry import CleanEntry, clean_entry
+from app.credentials.problems import Circumstances, advise
+from app.credentials.status import STATUS_OF_CODE
+from app.credentials.views import Step, StepName, StepState
+from app.db import release
+from app.exchanges.errors import PermissionMissing
+from app.exchanges.registry import Exchanges
+from app.exchanges.types import AccessPlan, Answer, Environment, Exchange, Grant, Permission, Secrets
+from app.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A key that passed: what was entered, how it will be recognised, and what the exchange said."""
+
+    entry: CleanEntry
+    fingerprint: str
+    outcome: CheckOutcome
+    attested_at: datetime | None
+
+
+class Attempts:
+    """Runs checks for one unit of work."""
+
+    def __init__(self, session: AsyncSession, *, exchanges: Exchanges, settings: Settings, clock: Clock) -> None:
+        self._session = session
+        self._exchanges = exchanges
+        self._settings = settings
+        self._clock = clock
+
+    async def read_entry(self, entered: ConnectInput, *, on_step: StepListener | None) -> CleanEntry:
+        """Return the input cleaned. Raises ConnectRefused, after telling the listener which step failed."""
+        try:
+            return clean_entry(entered, exchanges=self._exchanges)
+        except ConnectRefused as refusal:
+            if on_step is not None:
+                for step in refusal.steps:
+                    await on_step(step)
+            raise
+
+    async def try_key(self, entry: CleanEntry, fingerprint: str, *, on_step: StepListener | None) -> Attempt:
+        """Ask the exchange; return the attempt when the key may be stored. Raises ConnectRefused otherwise."""
+        attested_at = self._clock() if entry.attested else None
+        order = self.make_order(entry.exchange, entry.plan, attested_at=attested_at, format_step=entry.format_step)
+        secrets = Secrets(entry.secrets)
+        outcome = await self.ask(order, entry.environment, secrets, key_id=fingerprint, on_step=on_step)
+        code = self._find_refusal(outcome)
+        if code is not None:
+            raise self.refuse(code, entry.exchange, outcome=outcome)
+        return Attempt(entry, fingerprint, outcome, attested_at)
+
+    async def ask(
+        self, order: CheckOrder, environment: Environment, secrets: Secrets, *, key_id: str, on_step: StepListener | None
+    ) -> CheckOutcome:
+        """Run a check with the database let go. Raises RuntimeError if this unit of work has written already."""
+        await release(self._session)
+        adapter = self._exchanges.open(order.exchange.slug, environment, secrets, key_id=key_id)
+        return await CheckRun(adapter, order, clock=self._clock, listener=on_step).run()
+
+    def make_order(self, exchange: Exchange, plan: AccessPlan, *, attested_at: datetime | None, format_step: Step) -> CheckOrder:
+        """Return what a check is judged by, with the withdrawal policy of this server."""
+        return CheckOrder(exchange, plan, self._stops_at_withdraw, attested_at, format_step)
+
+    def refuse(
+        self, code: str, exchange: Exchange, *, outcome: CheckOutcome | None = None, existing_id: str | None = None
+    ) -> ConnectRefused:
+        """Return the refusal with its words. A refusal before any call fails the first step."""
+        error = outcome.error if outcome is not None else None
+        grants = outcome.grants if outcome is not None else None
+        about = Circumstances(
+            grants=grants,
+            egress=self._settings.egress,
+            seen_ip=error.seen_ip if error is not None else None,
+            skew_seconds=error.skew_seconds if error is not None else None,
+        )
+        advice = advise(code, exchange=exchange, about=about)
+        steps = outcome.steps if outcome is not None else (Step(StepName.FORMAT, StepState.FAILED, advice.cause),)
+        return ConnectRefused(advice, status=STATUS_OF_CODE.get(code), steps=steps, grants=grants, existing_id=existing_id)
+
+    @property
+    def _stops_at_withdraw(self) -> bool:
+        return self._settings.withdraw_policy == "refuse"
+
+    def _find_refusal(self, outcome: CheckOutcome) -> str | None:
+        """Return why the key must not be stored, None when it may: judged, not able to withdraw, able to read."""
+        if outcome.report is None:
+            return outcome.code
+        withdraw = outcome.report.grants.get(Permission.WITHDRAW, Grant())
+        if withdraw.answer is Answer.YES and self._stops_at_withdraw:
+            return "withdraw_enabled"
+        return outcome.error.code if isinstance(outcome.error, PermissionMissing) else None

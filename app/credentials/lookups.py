@@ -1,0 +1,108 @@
+"""Reads credentials: their owner's lists and pages, and what support may find."""
+
+from collections.abc import Sequence
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.clock import Clock
+from app.credentials import repository
+from app.credentials.descriptions import (
+    StoredCredential,
+    describe_check,
+    describe_credential,
+    describe_for_support,
+    find_exchange,
+)
+from app.credentials.repository import CheckRow, CredentialRow
+from app.credentials.status import SEVERITY
+from app.credentials.views import CheckView, CredentialView, SupportCredentialView
+from app.exchanges.registry import Exchanges
+from app.settings import Settings
+from app.web.errors import NotFound
+
+SUPPORT_ROWS = 100
+SUPPORT_CHECKS = 10
+SHORTEST_EMAIL = 3
+_ID_PREFIX = "crd_"
+
+
+class Lookups:
+    """Every reading of credentials within one unit of work."""
+
+    def __init__(self, session: AsyncSession, *, exchanges: Exchanges, settings: Settings, clock: Clock) -> None:
+        self._session = session
+        self._exchanges = exchanges
+        self._settings = settings
+        self._clock = clock
+
+    async def get_row(self, credential_id: str, *, user_id: str) -> CredentialRow:
+        """Return the row. Raises NotFound, the same for an unknown id and another user's."""
+        row = await repository.get_row(self._session, credential_id, user_id=user_id)
+        if row is None:
+            raise NotFound("credential")
+        return row
+
+    async def get(self, credential_id: str, *, user_id: str) -> CredentialView:
+        row = await self.get_row(credential_id, user_id=user_id)
+        return (await self._describe([row], user_id=user_id))[0]
+
+    async def list_all(self, *, user_id: str) -> list[CredentialView]:
+        """Return the user's credentials, most severe first, then by label."""
+        views = await self._describe(await repository.list_rows(self._session, user_id=user_id), user_id=user_id)
+        return sorted(views, key=lambda view: (SEVERITY[view.status], view.label.lower(), view.id))
+
+    async def list_checks(self, credential_id: str, *, user_id: str, limit: int, before: str | None) -> list[CheckView]:
+        """Return the newest checks first. Raises NotFound."""
+        row = await self.get_row(credential_id, user_id=user_id)
+        exchange = find_exchange(row.exchange, exchanges=self._exchanges)
+        checks = await repository.list_checks(self._session, row.id, user_id=user_id, limit=limit, before=before)
+        return [describe_check(check, exchange=exchange, egress=self._settings.egress) for check in checks]
+
+    async def find_for_support(self, query: str) -> list[SupportCredentialView]:
+        """Return credentials by id, or by the beginning of the owner's e-mail (three characters at least)."""
+        asked = query.strip().lower()
+        by_id = asked.startswith(_ID_PREFIX)
+        if not by_id and len(asked) < SHORTEST_EMAIL:
+            return []
+        found = await repository.list_rows_for_support(
+            self._session,
+            credential_id=asked if by_id else None,
+            email=None if by_id else asked,
+            limit=SUPPORT_ROWS,
+        )
+        known = await repository.list_check_rows_for_support(self._session, _list_check_ids([row for row, _ in found]))
+        recent = await repository.list_recent_for_support(self._session, [row.id for row, _ in found], limit=SUPPORT_CHECKS)
+        now = self._clock()
+        views = [
+            describe_for_support(
+                _join(row, known),
+                email=email,
+                exchange=find_exchange(row.exchange, exchanges=self._exchanges),
+                egress=self._settings.egress,
+                now=now,
+                checks=recent.get(row.id, []),
+            )
+            for row, email in found
+        ]
+        return sorted(views, key=lambda view: (view.owner_email != asked, view.owner_email, SEVERITY[view.status], view.id))
+
+    async def _describe(self, rows: Sequence[CredentialRow], *, user_id: str) -> list[CredentialView]:
+        known = await repository.list_check_rows(self._session, _list_check_ids(rows), user_id=user_id)
+        now = self._clock()
+        return [
+            describe_credential(
+                _join(row, known),
+                exchange=find_exchange(row.exchange, exchanges=self._exchanges),
+                egress=self._settings.egress,
+                now=now,
+            )
+            for row in rows
+        ]
+
+
+def _list_check_ids(rows: Sequence[CredentialRow]) -> list[str]:
+    return [check_id for row in rows for check_id in {row.newest_check_id, row.telling_check_id} if check_id]
+
+
+def _join(row: CredentialRow, known: dict[str, CheckRow]) -> StoredCredential:
+    return StoredCredential(row, known.get(row.newest_check_id or ""), known.get(row.telling_check_id or ""))

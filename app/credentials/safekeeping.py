@@ -1,0 +1,66 @@
+"""Where a credential's secrets rest: sealed on the way in, opened in exactly one place on the way to an adapter."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.credentials import repository
+from app.credentials.models import CredentialSecret
+from app.credentials.repository import CredentialRow
+from app.exchanges.types import Secrets
+from app.masking import Secret
+from app.vault.envelope import SealedSecrets, SealingContext, Vault, VaultError
+
+
+class Safekeeping:
+    """Seals and opens secrets for one unit of work."""
+
+    def __init__(self, session: AsyncSession, *, vault: Vault) -> None:
+        self._session = session
+        self._vault = vault
+
+    def fingerprint(self, *, exchange: str, environment: str, secrets: Mapping[str, Secret]) -> str:
+        """Return what recognises the same key again without telling anything of it."""
+        return self._vault.fingerprint(exchange=exchange, environment=environment, api_key=secrets["api_key"])
+
+    def seal(
+        self,
+        secrets: Mapping[str, Secret],
+        *,
+        credential_id: str,
+        user_id: str,
+        exchange: str,
+        environment: str,
+        secret_version: int,
+        now: datetime,
+    ) -> CredentialSecret:
+        """Return the row of sealed secrets, bound to where it belongs. Every version gets a data key of its own."""
+        context = SealingContext(
+            self._vault.instance_id, credential_id, user_id, exchange, environment, secret_version=secret_version
+        )
+        sealed = self._vault.seal(secrets, context=context)
+        return CredentialSecret(
+            credential_id=credential_id,
+            secret_version=secret_version,
+            kid=sealed.kid,
+            wrapped_key=sealed.wrapped_key,
+            fields=sealed.fields_text,
+            created_at=now,
+        )
+
+    async def open(self, row: CredentialRow) -> Secrets:
+        """Return the opened secrets, for an adapter only. Raises VaultError when they do not open here."""
+        stored = await repository.get_secret(self._session, row.id, user_id=row.user_id)
+        if stored is None or stored.secret_version != row.secret_version:
+            raise VaultError("the secrets of this credential are missing")
+        sealed = SealedSecrets.from_row(stored.kid, wrapped_key=stored.wrapped_key, fields=stored.fields)
+        context = SealingContext(
+            self._vault.instance_id,
+            row.id,
+            row.user_id,
+            row.exchange,
+            row.environment,
+            secret_version=stored.secret_version,
+        )
+        return Secrets(self._vault.open(sealed, context=context))

@@ -1,0 +1,74 @@
+"""Makes the rows that a finished check leaves behind: history, newest balances, when to look again."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from app.credentials.check_run import CheckOutcome
+from app.credentials.entry import hide_secrets
+from app.credentials.models import KeyCheck
+from app.credentials.records import write_evidence, write_grants, write_sheet, write_steps
+from app.credentials.status import tells_of_key
+from app.identifiers import create_id
+from app.masking import Secret
+
+
+def make_check_row(outcome: CheckOutcome, *, credential_id: str, reason: str, secrets: Iterable[Secret]) -> KeyCheck:
+    """Return the history row; the exchange's own words without any of the secrets."""
+    report, error = outcome.report, outcome.error
+    skew = error.skew_seconds if error is not None else None
+    ips = report.allowed_ips if report is not None else None
+    return KeyCheck(
+        id=create_id("chk"),
+        credential_id=credential_id,
+        reason=reason,
+        started_at=outcome.started_at,
+        finished_at=outcome.finished_at,
+        code=outcome.code,
+        told=hide_secrets(error.told, secrets) if error is not None else "",
+        seen_ip=error.seen_ip if error is not None else None,
+        skew_seconds=None if skew is None else round(skew),
+        grants=None if report is None else write_grants(report.grants),
+        allowed_ips=None if ips is None else list(ips),
+        expires_at=report.expires_at if report is not None else None,
+        steps=write_steps(outcome.steps),
+        evidence=write_evidence(outcome.evidence),
+    )
+
+
+def make_locked_row(*, credential_id: str, reason: str, now: datetime) -> KeyCheck:
+    """Return the history row of a check that could not open the secrets: nobody was asked."""
+    return KeyCheck(
+        id=create_id("chk"),
+        credential_id=credential_id,
+        reason=reason,
+        started_at=now,
+        finished_at=now,
+        code="locked",
+        told="",
+        steps=[],
+        evidence=[],
+    )
+
+
+def make_pointers(check: KeyCheck) -> dict[str, str]:
+    """Return the credential's columns that lead to its newest checks."""
+    return {"newest_check_id": check.id, **({"telling_check_id": check.id} if tells_of_key(check.code) else {})}
+
+
+def make_balance_values(outcome: CheckOutcome) -> dict[str, Any]:
+    """Return the columns to change: a new sheet, or only the failure, so that old values stay with their age."""
+    if outcome.sheet is None:
+        return {"failed_at": outcome.finished_at, "failure_code": outcome.balances_code or outcome.code}
+    return {
+        "fetched_at": outcome.finished_at,
+        "document": write_sheet(outcome.sheet),
+        "failed_at": None,
+        "failure_code": None,
+    }
+
+
+def choose_next_check(outcome: CheckOutcome, *, interval_seconds: int) -> datetime:
+    """Return when to look again: after the usual time, or later when the exchange asked for it."""
+    asked = outcome.error.retry_after_seconds if outcome.error is not None else None
+    return outcome.finished_at + timedelta(seconds=max(interval_seconds, asked or 0))
