@@ -51,6 +51,11 @@ class Lookups:
         views = await self._describe(await repository.list_rows(self._session, user_id=user_id), user_id=user_id)
         return sorted(views, key=lambda view: (SEVERITY[view.status], view.label.lower(), view.id))
 
+    async def list_page(self, *, user_id: str, limit: int, after: str | None) -> tuple[list[CredentialView], str | None]:
+        rows = await repository.list_rows(self._session, user_id=user_id, after=after, limit=limit + 1)
+        views = await self._describe(rows[:limit], user_id=user_id)
+        return views, (rows[limit - 1].id if len(rows) > limit else None)
+
     async def list_checks(self, credential_id: str, *, user_id: str, limit: int, before: str | None) -> list[CheckView]:
         """Return the newest checks first. Raises NotFound."""
         row = await self.get_row(credential_id, user_id=user_id)

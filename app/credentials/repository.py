@@ -62,8 +62,13 @@ _CHECK_COLUMNS = tuple(getattr(KeyCheck, name) for name in CheckRow.__dataclass_
 _BALANCES = ("fetched_at", "document", "failed_at", "failure_code")
 
 
-async def list_rows(session: AsyncSession, *, user_id: str) -> list[CredentialRow]:
-    query = _select_rows().where(Credential.user_id == user_id)
+async def list_rows(
+    session: AsyncSession, *, user_id: str, after: str | None = None, limit: int | None = None
+) -> list[CredentialRow]:
+    """Return the user's credentials by id, all or one page of them."""
+    query = _select_rows().where(Credential.user_id == user_id).limit(limit)
+    if after is not None:
+        query = query.where(Credential.id > after)
     return [CredentialRow(**row) for row in (await session.execute(query)).mappings()]
 
 

@@ -45,6 +45,10 @@ class Credentials:
         """Return the user's credentials, most severe first."""
         return await self._lookups.list_all(user_id=principal.user_id)
 
+    async def list_page(self, principal: Principal, *, limit: int, after: str | None) -> tuple[list[CredentialView], str | None]:
+        """Return a page of the user's credentials by id, and the id to go on after (None: that was all)."""
+        return await self._lookups.list_page(user_id=principal.user_id, limit=limit, after=after)
+
     async def get(self, principal: Principal, credential_id: str) -> CredentialView:
         """Return one credential. Raises NotFound, the same for an unknown id and another user's."""
         return await self._lookups.get(credential_id, user_id=principal.user_id)
