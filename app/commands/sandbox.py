@@ -30,6 +30,7 @@ def sandbox(
             access_log=False,
             log_level="warning",
             server_header=False,
+            date_header=False,  # the sandbox sends its own clock
         )
 
 
