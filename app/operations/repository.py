@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, case, distinct, func, select
+from sqlalchemy import case, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.credentials.models import Credential, CredentialSecret, KeyCheck
@@ -42,18 +42,12 @@ async def count_checks(session: AsyncSession, *, since: datetime) -> list[CheckC
 
 async def count_credentials(session: AsyncSession) -> list[CredentialCount]:
     """Count the stored credentials by exchange and how they stand, over all users."""
-    newest = (
-        select(KeyCheck.credential_id, func.max(KeyCheck.started_at).label("at"))
-        .group_by(KeyCheck.credential_id)
-        .subquery("newest")
-    )
     standing = case((Credential.paused_at.is_not(None), "paused"), else_=func.coalesce(KeyCheck.code, "unchecked")).label(
         "standing"
     )
     statement = (
-        select(Credential.exchange, standing, func.count(distinct(Credential.id)))
-        .outerjoin(newest, newest.c.credential_id == Credential.id)
-        .outerjoin(KeyCheck, and_(KeyCheck.credential_id == Credential.id, KeyCheck.started_at == newest.c.at))
+        select(Credential.exchange, standing, func.count())
+        .outerjoin(KeyCheck, KeyCheck.id == Credential.newest_check_id)
         .group_by(Credential.exchange, standing)
         .order_by(Credential.exchange, standing)
     )

@@ -22,7 +22,7 @@ async def store(app: Any, user_id: str, *rows: str, minutes_old: float = 1, fail
     async with app.state.database.write() as session:
         credential_id = add_credential(session, user_id, kid=app.state.vault.active_kid)
         await session.flush()
-        add_check(session, credential_id, code="ok", at=now)
+        await add_check(session, credential_id, code="ok", at=now)
         known = {"fetched_at": now - timedelta(minutes=minutes_old), "document": document} if rows else {}
         failed = {"failed_at": now, "failure_code": failure} if failure else {}
         session.add(CredentialBalances(credential_id=credential_id, **known, **failed))

@@ -6,8 +6,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts.models import User
 from app.credentials.models import Credential, CredentialSecret, KeyCheck
+from app.credentials.records import write_grants
+from app.credentials.status import tells_of_key
+from app.exchanges.types import Answer, Grant, Permission, Proof
 from app.identifiers import create_id
 
+GRANTS = {Permission.READ: Grant(Answer.YES, Proof.TOLD), Permission.WITHDRAW: Grant(Answer.NO, Proof.TOLD)}
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
 
@@ -43,17 +47,22 @@ def add_credential(
     return credential.id
 
 
-def add_check(session: AsyncSession, credential_id: str, *, code: str, at: datetime) -> None:
-    session.add(
-        KeyCheck(
-            id=create_id("chk"),
-            credential_id=credential_id,
-            reason="manual",
-            started_at=at,
-            finished_at=at,
-            code=code,
-            told="",
-            steps=[],
-            evidence=[],
-        )
+async def add_check(session: AsyncSession, credential_id: str, *, code: str, at: datetime) -> None:
+    """Add a check to a credential of the same unit of work; the last one added is its newest."""
+    check = KeyCheck(
+        id=create_id("chk"),
+        credential_id=credential_id,
+        reason="manual",
+        started_at=at,
+        finished_at=at,
+        code=code,
+        told="",
+        grants=write_grants(GRANTS) if code == "ok" else None,
+        steps=[],
+        evidence=[],
     )
+    session.add(check)
+    credential = await session.get_one(Credential, credential_id)
+    credential.newest_check_id = check.id
+    if tells_of_key(code):
+        credential.telling_check_id = check.id

@@ -65,7 +65,7 @@ async def test_the_database_is_asked_at_most_every_30_seconds(database: Database
         await session.flush()
         credential_id = add_credential(session, user_id)
         await session.flush()
-        add_check(session, credential_id, code="ok", at=clock())
+        await add_check(session, credential_id, code="ok", at=clock())
     await metrics.refresh(database)
     assert count(metrics, "keydeck_checks_last_hour", exchange="htx", code="ok") is None
     clock.advance(seconds=31)  # type: ignore[attr-defined]  # the tests' clock

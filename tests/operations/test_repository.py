@@ -14,8 +14,8 @@ async def test_checks_are_counted_by_exchange_and_code_within_the_time_asked(dat
         htx, hitbtc = add_credential(session, user_id), add_credential(session, user_id, exchange="hitbtc")
         await session.flush()
         for minutes, code in ((1, "ok"), (2, "ok"), (3, "unreachable"), (61, "ok")):
-            add_check(session, htx, code=code, at=NOW - timedelta(minutes=minutes))
-        add_check(session, hitbtc, code="invalid_key", at=NOW)
+            await add_check(session, htx, code=code, at=NOW - timedelta(minutes=minutes))
+        await add_check(session, hitbtc, code="invalid_key", at=NOW)
     async with database.read() as session:
         found = await repository.count_checks(session, since=NOW - timedelta(hours=1))
     assert [(row.exchange, row.code, row.count) for row in found] == [
@@ -34,11 +34,10 @@ async def test_credentials_are_counted_by_their_newest_check(database: Database)
             credential_id = add_credential(session, user_id, paused=paused)
             await session.flush()
             for minutes, code in enumerate(codes):
-                add_check(session, credential_id, code=code, at=NOW + timedelta(minutes=minutes))
-        twin = add_credential(session, user_id, exchange="hitbtc")
+                await add_check(session, credential_id, code=code, at=NOW + timedelta(minutes=minutes))
+        other = add_credential(session, user_id, exchange="hitbtc")
         await session.flush()
-        add_check(session, twin, code="ok", at=NOW)
-        add_check(session, twin, code="ok", at=NOW)
+        await add_check(session, other, code="ok", at=NOW)
     async with database.read() as session:
         found = await repository.count_credentials(session)
     expected = [("hitbtc", "ok", 1), ("htx", "invalid_key", 1), ("htx", "ok", 1), ("htx", "paused", 1), ("htx", "unchecked", 1)]

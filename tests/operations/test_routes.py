@@ -103,7 +103,7 @@ async def test_the_operations_page_shows_exchanges_readiness_and_the_key_ring(ap
     async with app.state.database.write() as session:
         credential_id = add_credential(session, signed_in.user_id, kid=active)
         await session.flush()
-        add_check(session, credential_id, code="unreachable", at=app.state.clock())
+        await add_check(session, credential_id, code="unreachable", at=app.state.clock())
     answer = await signed_in.client.get("/operations")
     assert answer.status_code == 200
     for exchange in app.state.exchanges.list_all():

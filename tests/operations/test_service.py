@@ -50,7 +50,7 @@ async def test_the_overview_counts_keys_in_use_and_names_lost_ones(database: Dat
         for kid in ("k2026a", "k2026a", "k2025z"):
             credential_id = add_credential(session, user_id, exchange="hitbtc", kid=kid)
             await session.flush()
-            add_check(session, credential_id, code="ok", at=clock() - timedelta(minutes=2))
+            await add_check(session, credential_id, code="ok", at=clock() - timedelta(minutes=2))
     line = KeyLine("k2026a", state=KeyState.ACTIVE, check="7f3a91c2", created_at=datetime(2026, 1, 1, tzinfo=UTC))
     async with database.read() as session:
         overview = await Operations(session, clock=clock).describe([make_exchange(), make_exchange("htx", "HTX")], keys=[line])

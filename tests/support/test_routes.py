@@ -34,7 +34,7 @@ async def credential_id(app: Any, signed_in: SignedIn) -> str:
         credential = await session.get_one(Credential, identifier)
         for name, value in HIDDEN.items():
             setattr(credential, name, value)
-        add_check(session, identifier, code="ip_not_allowed", at=now)
+        await add_check(session, identifier, code="ip_not_allowed", at=now)
         sheet = BalanceSheet((make_balance(f"spot BTC {AMOUNT} 0"),))
         session.add(CredentialBalances(credential_id=identifier, fetched_at=now, document=write_sheet(sheet)))
         await session.flush()
