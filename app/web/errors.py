@@ -98,6 +98,7 @@ _PLAIN_KINDS = frozenset({
     "json_invalid", "string_pattern_mismatch", "too_short", "too_long",
 })
 # fmt: on
+_FRAMES_SHOWN = 20
 _FIELD_NAME = re.compile(r"[a-z][a-z_]{0,31}")
 
 
@@ -226,7 +227,7 @@ def _answer_failure(request: Request) -> Response:
 
 
 def _log_failure(error: Exception, *, request_id: str) -> None:
-    frames = traceback.extract_tb(error.__traceback__)
+    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES_SHOWN:]
     places = " < ".join(f"{frame.filename.split('site-packages/')[-1]}:{frame.lineno} {frame.name}" for frame in reversed(frames))
     _LOG.error("unhandled %s in request %s at %s", type(error).__name__, request_id, places)
 

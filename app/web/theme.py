@@ -33,7 +33,7 @@ async def choose_theme(request: Request) -> RedirectResponse:
 def pick_local_path(text: str) -> str:
     """Return the path if it leads to a page of this site, else `/`.
 
-    Browsers read a backslash as a slash and skip control characters, so `/\\\\host` and `/<tab>/host` lead away.
+    Browsers read a backslash as a slash and skip control characters: both can turn a path into another site's address.
     """
-    is_local = text.startswith("/") and not text.startswith("//") and "\\\\" not in text and text.isprintable() and text.isascii()
+    is_local = text.startswith("/") and not text.startswith("//") and "\\" not in text and text.isprintable() and text.isascii()
     return text if is_local else "/"
