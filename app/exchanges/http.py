@@ -136,7 +136,7 @@ class ExchangeHttp:
             try:
                 async with asyncio.timeout(self._deadline_seconds):
                     reply = await self._exchange(transport, built, call=call, started=started)
-            except (httpx.HTTPError, httpx.StreamError, aiohttp.ClientError, OSError):
+            except (httpx.HTTPError, aiohttp.ClientError, OSError):
                 reply = None
         # raised out here: inside the except block the client's error, which may hold the URL, would hang on ours
         if built is None:
@@ -168,8 +168,10 @@ class ExchangeHttp:
         try:
             if answer.headers.get("content-encoding", "identity").lower() not in ("identity", ""):
                 raise OutOfService(call=call)
+            if not isinstance(answer.stream, httpx.AsyncByteStream):
+                raise TypeError("the transport's answers must be asynchronous")
             content = bytearray()
-            async for chunk in answer.aiter_raw():
+            async for chunk in answer.stream:
                 content += chunk
                 if len(content) > self._byte_cap:
                     raise OutOfService(call=call)

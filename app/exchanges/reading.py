@@ -55,7 +55,7 @@ def parse_amount(value: Json, *, call: str) -> Decimal:
     exponent = amount.as_tuple().exponent
     if amount.adjusted() > _EXPONENT_CAP or not isinstance(exponent, int) or exponent < -_EXPONENT_CAP:
         raise UnexpectedReply("an amount that is no amount", call=call)
-    return abs(amount)  # "-0" is zero
+    return amount.copy_abs()  # "-0" is zero; abs() would round to 28 digits
 
 
 def parse_asset(value: Json, *, call: str) -> str:

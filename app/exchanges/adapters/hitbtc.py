@@ -57,6 +57,7 @@ ROLLBACK = Call(
 
 _UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _NO_SUCH_WITHDRAWAL = (("20004", ""), ("20005", ""), ("20006", ""), ("20007", ""))
+_FORBIDDEN = "1003"  # missing right or address not listed; one call alone cannot tell which
 _HELD = ("reserved", "reserved_margin", "cross_margin_reserved")
 
 _GUIDE = (
@@ -141,7 +142,7 @@ class HitbtcAdapter(ExchangeAdapter):
         Refusal("1002", "signature", BadSignature),
         Refusal("1002", "user is not allowed", AccountBlocked),
         Refusal("1002", "", InvalidKey),
-        Refusal("1003", "", PermissionMissing),
+        Refusal(_FORBIDDEN, "", PermissionMissing),
         Refusal("1004", "", UnexpectedReply),
         Refusal("1005", "", InvalidKey),
         Refusal("1006", "", PermissionMissing),
@@ -209,8 +210,8 @@ class HitbtcAdapter(ExchangeAdapter):
         """Ask the call that needs no right; its body holds e-mail addresses and is dropped. None: it told nothing."""
         try:
             await self._ask(SUB_ACCOUNTS)
-        except PermissionMissing:
-            return False
+        except PermissionMissing as refusal:
+            return False if refusal.told_code == _FORBIDDEN else None
         except UnexpectedReply:
             return None
         return True
@@ -230,10 +231,11 @@ class HitbtcAdapter(ExchangeAdapter):
         if ROLLBACK.method != "DELETE" or not _UUID4.fullmatch(withdrawal_id):
             raise UndeclaredCall(call=ROLLBACK.label)
         try:
-            await self._ask(ROLLBACK, path={"id": withdrawal_id}, expected=_NO_SUCH_WITHDRAWAL)
+            answer = await self._ask(ROLLBACK, path={"id": withdrawal_id}, expected=_NO_SUCH_WITHDRAWAL)
         except ExchangeError as error:
-            return self.probed(False if error.told_code == "1003" else None, ROLLBACK)
-        return self.probed(True, ROLLBACK)
+            return self.probed(False if error.told_code == _FORBIDDEN else None, ROLLBACK)
+        is_hitbtcs = isinstance(answer, dict) and ("error" in answer or "result" in answer)
+        return self.probed(True if is_hitbtcs else None, ROLLBACK)
 
     async def _fetch_account(self, account: str, call: Call) -> list[Balance]:
         rows = parse_rows(await self._ask(call), call=call.label)
