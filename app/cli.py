@@ -5,7 +5,7 @@ Passwords and secrets come by prompt, standard input or file, never as an argume
 
 import typer
 
-from app.commands import people, sandbox, server, stored_keys
+from app.commands import credentials, people, sandbox, server, stored_keys
 
 app = typer.Typer(
     name="keydeck",
@@ -22,7 +22,7 @@ app.command()(stored_keys.doctor)
 app.add_typer(sandbox.app, name="sandbox")
 app.add_typer(people.users, name="users")
 app.add_typer(people.tokens, name="tokens")
-app.add_typer(stored_keys.credentials, name="credentials")
+app.add_typer(credentials.credentials, name="credentials")
 app.add_typer(stored_keys.vault, name="vault")
 
 

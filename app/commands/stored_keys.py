@@ -1,4 +1,4 @@
-"""doctor, vault, credentials: what is stored, and whether it opens. No command returns a secret."""
+"""doctor, vault: what is stored, and whether it opens. No command returns a secret."""
 
 from pathlib import Path
 from typing import Annotated
