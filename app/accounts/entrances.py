@@ -95,7 +95,7 @@ class Entrances(AccountWork):
         verdict = await self._passwords.verify(password, known_hash)
         fresh = await repository.get_user(self._session, known_id) if known_id else None
         if not verdict.is_right or fresh is None or fresh.disabled_at is not None or fresh.password_hash != known_hash:
-            self._record("user.sign_in_failed", owner_id=known_id, visit=Visit(visit.ip, ""))
+            self._record("user.sign_in_failed", owner_id=known_id, visit=visit, by_owner=False)
             return None
         if verdict.new_hash is not None and known_hash is not None:
             await repository.change_hash(self._session, fresh.id, old=known_hash, new=verdict.new_hash)

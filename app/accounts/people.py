@@ -99,6 +99,7 @@ class People(AccountWork):
         detail = {"email": user.email, "from": ", ".join(user.roles), "to": ", ".join(words)}
         user.roles = words
         self._record("user.roles_changed", owner_id=user.id, actor=actor, object_id=user.id, detail=detail)
+        await self._session.flush()
         return _view(user)
 
     async def disable(self, user_id: str, *, actor: Principal | None = None) -> UserView:
@@ -110,6 +111,7 @@ class People(AccountWork):
             user.disabled_at = self._clock()
             await repository.revoke_sessions(self._session, user_id=user.id, now=self._clock())
             self._record("user.disabled", owner_id=user.id, actor=actor, object_id=user.id, detail={"email": user.email})
+            await self._session.flush()
         return _view(user)
 
     async def enable(self, user_id: str, *, actor: Principal | None = None) -> UserView:
@@ -118,6 +120,7 @@ class People(AccountWork):
         if user.disabled_at is not None:
             user.disabled_at = None
             self._record("user.enabled", owner_id=user.id, actor=actor, object_id=user.id, detail={"email": user.email})
+            await self._session.flush()
         return _view(user)
 
     async def invite(self, principal: Principal, *, roles: Iterable[Role], email: str = "") -> IssuedInvitation:

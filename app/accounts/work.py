@@ -40,11 +40,15 @@ class AccountWork:
         owner_id: str | None,
         actor: Principal | None = None,
         visit: Visit | None = None,
+        by_owner: bool = True,
         object_id: str | None = None,
         detail: Mapping[str, str] | None = None,
     ) -> None:
-        """Record an event: done by a signed-in person, by whoever opens a way in (`visit`), or by the server itself."""
-        own = owner_id if visit else None
+        """Record an event: done by a signed-in person, by whoever opens a way in (`visit`), or by the server itself.
+
+        `by_owner` is false while nothing proves that the one at the door is the account's owner.
+        """
+        own = owner_id if visit and by_owner else None
         address = actor.ip if actor else (visit.ip if visit else None)
         record_event(
             self._session,
