@@ -5,13 +5,14 @@ A writing transaction begins with BEGIN IMMEDIATE on SQLite: a deferred one fail
 No transaction waits on the network: a service calls `release` before it asks an exchange.
 """
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
-from sqlalchemy import DateTime, Dialect, MetaData, TypeDecorator, event
+from sqlalchemy import Connection, DateTime, Dialect, MetaData, TypeDecorator, event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 
@@ -19,7 +20,11 @@ from app.clock import as_utc
 from app.masking import Secret
 
 _READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-_WRITE_OPTION = "keydeck_write"
+_UNIT = "keydeck_unit"  # execution option: which kind of session a connection serves
+_WROTE = "keydeck_wrote"  # connection info: this transaction has changed something
+_READING = re.compile(r"\s*(SELECT|VALUES|EXPLAIN|PRAGMA|SHOW|SET|LOCK|BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE)\b", re.IGNORECASE)
+_WITH = re.compile(r"\s*WITH\b", re.IGNORECASE)
+_CHANGING = re.compile(r"(?<!FOR )\b(INSERT|UPDATE|DELETE|MERGE)\b", re.IGNORECASE)
 
 
 class Base(DeclarativeBase):
@@ -61,14 +66,15 @@ class Database:
         self.engine: AsyncEngine = create_async_engine(plain, hide_parameters=True, echo=False, **pool)
         if self.is_sqlite:
             _prepare_sqlite(self.engine)
-        reading = self.engine
-        writing = self.engine.execution_options(**{_WRITE_OPTION: True})
+        _watch_writes(self.engine)
+        reading = self.engine.execution_options(**{_UNIT: "read"})
+        writing = self.engine.execution_options(**{_UNIT: "write"})
         self._reading = async_sessionmaker(reading, expire_on_commit=False, autoflush=False)
         self._writing = async_sessionmaker(writing, expire_on_commit=False, autoflush=False)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
-        """Give a session for reading; what it holds is rolled back at the end."""
+        """Give a session for reading. A statement that writes raises RuntimeError: it would be rolled back at the end."""
         async with self._reading() as session:
             yield session
 
@@ -104,10 +110,40 @@ SessionDep = Annotated[AsyncSession, Depends(get_session, scope="function")]
 
 
 async def release(session: AsyncSession) -> None:
-    """End the reading part of a unit of work before a network call. Raises RuntimeError if something was written."""
-    if session.info.get("wrote") or session.new or session.dirty or session.deleted:
+    """End the reading part of a unit of work before a network call. Raises RuntimeError if something was written.
+
+    Objects read before are expired: take what is needed out of them first, and read again afterwards.
+    """
+    if session.new or session.dirty or session.deleted or await _has_written(session):
         raise RuntimeError("a transaction must not wait on the network: ask the exchange before the first write")
     await session.rollback()
+
+
+async def _has_written(session: AsyncSession) -> bool:
+    return session.in_transaction() and bool((await session.connection()).info.get(_WROTE))
+
+
+def _watch_writes(engine: AsyncEngine) -> None:
+    """Note on the connection whether its transaction has written, however the statement was made: ORM, Core or text."""
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def forget(connection: Connection) -> None:
+        connection.info[_WROTE] = False
+
+    @event.listens_for(engine.sync_engine, "before_cursor_execute")
+    def note(connection: Connection, _cursor: Any, statement: str, _parameters: Any, _context: Any, _many: Any) -> None:
+        if not _is_write(statement):
+            return
+        if connection.get_execution_options().get(_UNIT) == "read":
+            raise RuntimeError("a reading session cannot write: its work is rolled back at the end")
+        connection.info[_WROTE] = True
+
+
+def _is_write(statement: str) -> bool:
+    """Say whether a statement may change rows; one that is not known to read counts as writing."""
+    if _WITH.match(statement):
+        return _CHANGING.search(statement) is not None
+    return _READING.match(statement) is None
 
 
 def _prepare_sqlite(engine: AsyncEngine) -> None:
@@ -117,11 +153,11 @@ def _prepare_sqlite(engine: AsyncEngine) -> None:
     def set_pragmas(connection: Any, _record: Any) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON", "busy_timeout=10000"):
+        for pragma in ("busy_timeout=10000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
     @event.listens_for(engine.sync_engine, "begin")
-    def begin(connection: Any) -> None:
-        writes = connection.get_execution_options().get(_WRITE_OPTION)
+    def begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get(_UNIT) == "write"
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
