@@ -25,6 +25,10 @@ class SandboxKey:
     stored: bool
     words: str
 
+    def show_secrets(self) -> dict[str, str]:
+        """Return the values to copy: public test data that opens nothing but the sandbox."""
+        return {name: value.reveal() for name, value in self.secrets.items()}
+
 
 def list_keys(probes: ProbePolicy = ProbePolicy.HARMLESS) -> tuple[SandboxKey, ...]:
     """Return every sandbox key, the same values in every process; the outcome is the one under this probe policy."""

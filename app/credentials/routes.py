@@ -1,0 +1,225 @@
+"""The credentials pages: the list, one credential, and the verbs that change it. Connecting and replacing have their own file."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.accounts.current_user import PageTrader, PageUser, Principal
+from app.credentials import presentation
+from app.credentials.connect import ConnectRefused
+from app.credentials.connect_routes import open_credentials, render
+from app.credentials.connect_routes import router as connect_router
+from app.credentials.presentation import ListQuery
+from app.credentials.rechecks import check_each
+from app.credentials.service import Credentials
+from app.credentials.views import Advice, CredentialView, Status
+from app.db import SessionDep
+from app.web.forms import Form, read_form
+from app.web.navigation import list_groups
+
+router = APIRouter(include_in_schema=False)
+_CHECKS_SHOWN = 10
+_CHECKS_PER_PAGE = 50
+Change = Callable[[Credentials, Form], Awaitable[None]]
+_SHOW_DETAIL = "credentials/detail.html"
+
+
+def go_to(path: str) -> RedirectResponse:
+    """Return the answer to a form that was done: the next page, asked for with GET."""
+    return RedirectResponse(path, status_code=303)
+
+
+@router.get("/")
+async def show_start(principal: PageUser) -> Response:
+    """Go to the first page of the person's role; credentials for a trader."""
+    groups = list_groups([role.value for role in principal.roles], path="/")
+    return go_to("/credentials" if groups and groups[0].name == "trader" else groups[0].links[0].href if groups else "/security")
+
+
+@router.get("/credentials")
+async def show_credentials(
+    request: Request,
+    principal: PageTrader,
+    session: SessionDep,
+    *,
+    q: Annotated[str, Query(max_length=200)] = "",
+    status: Annotated[str, Query(max_length=40)] = "",
+    sort: Annotated[str, Query(max_length=20)] = "",
+    disconnected: Annotated[str, Query(max_length=40)] = "",
+) -> HTMLResponse:
+    views = await open_credentials(request, session).list_all(principal)
+    exchanges = request.app.state.exchanges
+    query = ListQuery(q, status, sort)
+    return render(
+        request,
+        "credentials/list.html" if views else "credentials/empty.html",
+        nav_counts=count_attention(views),
+        summary=presentation.summarise(views),
+        arranged=presentation.arrange(views, query),
+        query=query,
+        statuses=list(Status),
+        sorts=presentation.SORTS,
+        exchanges=exchanges.list_all(),
+        egress=request.app.state.settings.egress,
+        disconnected=exchanges.get(disconnected),
+    )
+
+
+def count_attention(views: list[CredentialView]) -> dict[str, int]:
+    """Return the number beside the sidebar's link; none where nothing needs attention."""
+    attention = sum(view.needs_attention for view in views)
+    return {"credentials": attention} if attention else {}
+
+
+@router.post("/credentials/check-all")
+async def check_all(request: Request, principal: PageTrader, session: SessionDep) -> Response:
+    views = await open_credentials(request, session).list_all(principal)
+    await session.rollback()  # each check has its own unit of work; this one must not hold a connection meanwhile
+    database = request.app.state.database
+
+    async def check(credential_id: str) -> None:
+        async with database.write() as unit:
+            await open_credentials(request, unit).check(principal, credential_id)
+
+    await check_each([view.id for view in views if not view.paused], check=check)
+    return go_to("/credentials")
+
+
+router.include_router(connect_router)
+
+
+@router.get("/credentials/{credential_id}")
+async def show_credential(
+    request: Request, principal: PageTrader, session: SessionDep, credential_id: str, connected: str = ""
+) -> HTMLResponse:
+    credentials = open_credentials(request, session)
+    view = await credentials.get(principal, credential_id)
+    template = "credentials/connected.html" if connected else _SHOW_DETAIL
+    return await _render_credential(request, credentials, principal, view, template=template)
+
+
+async def _render_credential(
+    request: Request,
+    credentials: Credentials,
+    principal: Principal,
+    view: CredentialView,
+    *,
+    template: str = _SHOW_DETAIL,
+    error: Advice | None = None,
+) -> HTMLResponse:
+    checks = await credentials.list_checks(principal, view.id, limit=_CHECKS_SHOWN)
+    return render(
+        request,
+        template,
+        status_code=200 if error is None else 422,
+        view=view,
+        checks=checks,
+        grants=presentation.list_grants(view, checks),
+        site=find_site(request, view),
+        egress=request.app.state.settings.egress,
+        error=error,
+    )
+
+
+def find_site(request: Request, view: CredentialView) -> object:
+    """Return the site the key belongs to, for its name and the link to its key page; None where it is not offered."""
+    return request.app.state.exchanges.site(view.exchange.slug, view.environment)
+
+
+@router.get("/credentials/{credential_id}/checks")
+async def show_checks(
+    request: Request, principal: PageTrader, session: SessionDep, credential_id: str, before: str | None = None
+) -> HTMLResponse:
+    credentials = open_credentials(request, session)
+    view = await credentials.get(principal, credential_id)
+    checks = await credentials.list_checks(principal, credential_id, limit=_CHECKS_PER_PAGE, before=before)
+    older = checks[-1].id if len(checks) == _CHECKS_PER_PAGE else None
+    return render(request, "credentials/checks.html", view=view, checks=checks, older=older)
+
+
+@router.get("/credentials/{credential_id}/guide")
+async def show_guide(request: Request, principal: PageTrader, session: SessionDep, credential_id: str) -> HTMLResponse:
+    view = await open_credentials(request, session).get(principal, credential_id)
+    return render(
+        request,
+        "credentials/guide_page.html",
+        view=view,
+        boxes=presentation.list_boxes(view.exchange),
+        egress=request.app.state.settings.egress,
+        site=find_site(request, view),
+    )
+
+
+@router.post("/credentials/{credential_id}/check")
+async def check_credential(request: Request, principal: PageTrader, session: SessionDep, credential_id: str) -> Response:
+    form = await read_form(request)
+    await open_credentials(request, session).check(principal, credential_id)
+    return go_to(_locate_next(form.get("back", ""), credential_id))
+
+
+def _locate_next(back: str, credential_id: str) -> str:
+    """Return where the form came from: the list, at the same row, or the credential's own page."""
+    return f"/credentials#{credential_id}" if back == "list" else f"/credentials/{credential_id}"
+
+
+async def _update(
+    request: Request, principal: Principal, session: AsyncSession, credential_id: str, *, change: Change
+) -> Response:
+    """Change one value; a value that cannot be used is explained on the credential's page, with nothing changed."""
+    form = await read_form(request)
+    credentials = open_credentials(request, session)
+    try:
+        await change(credentials, form)
+    except ConnectRefused as refused:
+        view = await credentials.get(principal, credential_id)
+        return await _render_credential(request, credentials, principal, view, error=refused.advice)
+    return go_to(_locate_next(form.get("back", ""), credential_id))
+
+
+@router.post("/credentials/{credential_id}/rename")
+async def rename_credential(request: Request, principal: PageTrader, session: SessionDep, credential_id: str) -> Response:
+    async def change(credentials: Credentials, form: Form) -> None:
+        await credentials.update(principal, credential_id, label=form.get("label", ""))
+
+    return await _update(request, principal, session, credential_id, change=change)
+
+
+@router.post("/credentials/{credential_id}/plan")
+async def change_plan(request: Request, principal: PageTrader, session: SessionDep, credential_id: str) -> Response:
+    async def change(credentials: Credentials, form: Form) -> None:
+        await credentials.update(principal, credential_id, plan=form.get("plan", ""))
+
+    return await _update(request, principal, session, credential_id, change=change)
+
+
+@router.post("/credentials/{credential_id}/pause")
+async def pause_credential(request: Request, principal: PageTrader, session: SessionDep, credential_id: str) -> Response:
+    async def change(credentials: Credentials, _form: Form) -> None:
+        await credentials.update(principal, credential_id, paused=True)
+
+    return await _update(request, principal, session, credential_id, change=change)
+
+
+@router.post("/credentials/{credential_id}/resume")
+async def resume_credential(request: Request, principal: PageTrader, session: SessionDep, credential_id: str) -> Response:
+    async def change(credentials: Credentials, _form: Form) -> None:
+        await credentials.update(principal, credential_id, paused=False)
+
+    return await _update(request, principal, session, credential_id, change=change)
+
+
+@router.get("/credentials/{credential_id}/disconnect")
+async def confirm_disconnect(request: Request, principal: PageTrader, session: SessionDep, credential_id: str) -> HTMLResponse:
+    view = await open_credentials(request, session).get(principal, credential_id)
+    return render(request, "credentials/disconnect.html", view=view, site=find_site(request, view))
+
+
+@router.post("/credentials/{credential_id}/disconnect")
+async def disconnect_credential(request: Request, principal: PageTrader, session: SessionDep, credential_id: str) -> Response:
+    credentials = open_credentials(request, session)
+    view = await credentials.get(principal, credential_id)
+    await credentials.disconnect(principal, credential_id)
+    return go_to(f"/credentials?disconnected={view.exchange.slug}")
