@@ -74,7 +74,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "credential.replaced": Sentence("Key replaced", "key", "ok"),
     "credential.replace_refused": Sentence("New key refused, the old one stays", "alert", "warn"),
     "credential.renamed": Sentence("Key renamed", "key"),
-    "credential.updated": Sentence("Key settings changed", "key"),
+    "credential.plan_changed": Sentence("Access plan changed", "key"),
     "credential.paused": Sentence("Key paused", "pause"),
     "credential.resumed": Sentence("Key resumed", "play"),
     "credential.disconnected": Sentence("Key disconnected and erased", "key"),
@@ -114,8 +114,9 @@ def _view(event: AuditEvent, actor_roles: str | None, principal: Principal) -> A
 def _describe(detail: Mapping[str, str]) -> str:
     """Return the telling parts of an event in one line."""
     parts = [detail[name] for name in _SHOWN if detail.get(name)]
-    if "from" in detail and "to" in detail:
-        parts.append(f"{detail['from']} → {detail['to']}")
+    for old, new in (("from", "to"), ("before", "after")):
+        if old in detail and new in detail:
+            parts.append(f"{detail[old]} → {detail[new]}")
     return " · ".join(parts)
 
 
