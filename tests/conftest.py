@@ -6,13 +6,13 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.people import QUICK_PASSWORDS, SignedIn, sign_up_first
 
 from app.db import Database
 from app.main import Outside, create_app
 from app.masking import Secret
 from app.settings import Settings
 from tests.databases import PostgresCluster, copy_sqlite, create_sqlite_template
+from tests.people import QUICK_PASSWORDS, SignedIn, sign_up_first
 
 START = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 ORIGIN = "http://127.0.0.1:8000"
