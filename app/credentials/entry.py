@@ -20,6 +20,7 @@ SHORTEST = 8
 LONGEST = 256
 LONGEST_MULTILINE = 8000
 _HINT_LENGTH = 4
+_BLOCK_MARK = "-----BEGIN"  # a private key file, whose lines are part of it
 _SHORTEST_IN_LABEL = 6
 _DIRECTION_MARKS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -131,15 +132,16 @@ def refuse_input(field_name: str | None, cause: str, remedy: str) -> ConnectRefu
 def _clean_value(secret: Secret | None, *, entry: CredentialField) -> str:
     """Return one value without what copying adds: spaces, line breaks, zero-width characters. Raises ConnectRefused."""
     text = secret.reveal() if secret is not None else ""
-    cleaned = text.strip() if entry.multiline else "".join(letter for letter in text if _is_kept(letter))
-    longest = LONGEST_MULTILINE if entry.multiline else LONGEST
+    is_block = entry.multiline and _BLOCK_MARK in text
+    cleaned = text.strip() if is_block else "".join(letter for letter in text if _is_kept(letter))
+    longest = LONGEST_MULTILINE if is_block else LONGEST
     if not cleaned:
         raise refuse_input(entry.name, f"The {entry.label} is empty.", "Copy it from the exchange and paste it here.")
     if len(cleaned) > longest:
         raise refuse_input(entry.name, f"The {entry.label} is far too long.", "Copy only this one value and paste it here.")
     if len(cleaned) < SHORTEST:
         raise refuse_input(entry.name, f"The {entry.label} is too short to be complete.", "Copy it again, whole.")
-    if not entry.multiline and not all("!" <= letter <= "~" for letter in cleaned):
+    if not is_block and not all("!" <= letter <= "~" for letter in cleaned):
         remedy = "Copy the value itself, with the exchange's copy button: dots on a page only stand for it."
         raise refuse_input(entry.name, f"The {entry.label} holds characters that no key has.", remedy)
     return cleaned
@@ -151,12 +153,12 @@ def _is_kept(letter: str) -> bool:
 
 def _refuse_two_in_one(given: Mapping[str, Secret], *, exchange: Exchange) -> None:
     """Refuse two values pasted into one field while the other is empty: joined they would be a wrong key."""
-    single = [entry for entry in exchange.fields if not entry.multiline]
-    empty = [entry for entry in single if entry.name not in given or not given[entry.name].reveal().strip()]
-    for entry in single:
-        parts = given[entry.name].reveal().split() if entry.name in given else []
-        if empty and len(parts) == len(single) and all(len(part) >= SHORTEST for part in parts):
-            labels = " and ".join(one.label for one in single)
+    texts = {entry.name: given[entry.name].reveal() if entry.name in given else "" for entry in exchange.fields}
+    is_one_empty = any(not text.strip() for text in texts.values())
+    for entry in exchange.fields:
+        parts = texts[entry.name].split()
+        if is_one_empty and len(parts) == len(texts) and all(len(part) >= SHORTEST for part in parts):
+            labels = " and ".join(one.label for one in exchange.fields)
             raise refuse_input(entry.name, f"The {entry.label} holds two values.", f"Put them into {labels}, one each.")
 
 
