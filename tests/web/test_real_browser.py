@@ -151,13 +151,13 @@ def test_pasted_pairs_are_told_apart(page: Page, origin: str, text: str) -> None
 
 def test_a_form_is_sent_once(page: Page, origin: str) -> None:
     page.goto(f"{origin}/dev/components")
-    count = "window.sent = 0; addEventListener('submit', (event) => { window.sent += !event.defaultPrevented; event.preventDefault(); })"
+    count = "sent = 0; addEventListener('submit', (event) => { sent += !event.defaultPrevented; event.preventDefault(); })"
     page.evaluate(count)
     page.locator("form[data-busy-form] [name=with-error]").fill("x")
     page.click("form[data-busy-form] button[type=submit]")
     page.wait_for_selector("form[data-busy-form] button[aria-busy=true]")
     page.click("form[data-busy-form] button[type=submit]", force=True)
-    assert page.evaluate("window.sent") == 1
+    assert page.evaluate("sent") == 1
 
 
 def test_everything_is_there_without_scripts(browser: Browser, origin: str) -> None:
