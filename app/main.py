@@ -51,11 +51,15 @@ _ROUTERS = (
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """What the app is handed from outside, so that tests can hand in something else."""
+    """What the app is handed from outside, so that tests can hand in something else.
+
+    `sleep` is how the sandbox is slow, `pause` how Keydeck waits its turn at an exchange.
+    """
 
     clock: Clock = utc_now
     transport: httpx.AsyncBaseTransport | None = None
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    pause: Callable[[float], Awaitable[object]] = asyncio.sleep
     deadline_seconds: float = DEADLINE_SECONDS
     adapters: Mapping[str, type[ExchangeAdapter]] | None = None
     passwords: Passwords | None = None
@@ -124,4 +128,5 @@ async def _open(app: FastAPI, settings: Settings, outside: Outside, stack: Async
         urls=settings.exchange_urls,
         allowed=frozenset(settings.exchanges) or None,
         kinds=kinds,
+        sleep=outside.pause,
     )

@@ -101,10 +101,15 @@ def outside(clock: FakeClock) -> Outside:
     async def skip_sleep(seconds: float) -> None:
         raise TimeoutError  # what a sleep beyond the deadline ends in, without the wait
 
+    async def skip_pause(seconds: float) -> None:
+        """Waiting its turn takes no time here."""
+
     def refuse(request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("no network in tests")
 
-    return Outside(clock=clock, sleep=skip_sleep, transport=httpx.MockTransport(refuse), passwords=QUICK_PASSWORDS)
+    return Outside(
+        clock=clock, sleep=skip_sleep, pause=skip_pause, transport=httpx.MockTransport(refuse), passwords=QUICK_PASSWORDS
+    )
 
 
 @pytest.fixture
