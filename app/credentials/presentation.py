@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
 
 from app.credentials.views import Advice, BalancesView, CheckView, CredentialView, Status, Step, StepName, StepState
-from app.exchanges.types import AccessPlan, BalanceSheet, CallEvidence, Exchange, Grant, Permission, PermissionBox, add_exactly
+from app.exchanges.types import AccessPlan, Answer, BalanceSheet, CallEvidence, Exchange, Grant, Permission, PermissionBox, add_exactly
 
 DANGER = frozenset(
     {
@@ -162,6 +162,15 @@ def summarise(views: Sequence[CredentialView]) -> Summary:
     )
 
 
+def list_badges(view: CredentialView) -> dict[Permission, Grant]:
+    """Return the rights worth a badge in the list: moving funds between own accounts only where the key may."""
+    return {
+        permission: grant
+        for permission, grant in view.grants.items()
+        if permission is not Permission.TRANSFER or grant.answer is Answer.YES
+    }
+
+
 def is_reading(balances: BalancesView) -> bool:
     """Tell whether the newest attempt to fetch balances succeeded."""
     return balances.fetched_at is not None and (balances.failed_at is None or balances.failed_at <= balances.fetched_at)
@@ -216,10 +225,11 @@ def _tell_state(box: PermissionBox, plan: AccessPlan) -> str:
     return "always" if box.always else "on" if plan in box.on_for else "off"
 
 
-def describe_plan(exchange: Exchange, plan: AccessPlan) -> str:
+def describe_plan(exchange: Exchange, plan: str) -> str:
     """Return which rights a plan needs, in one sentence."""
-    names = [right.value.capitalize() for right in Permission if right in exchange.needs.get(plan, frozenset())]
-    return f"The key needs {' and '.join(names)}" + ("; leave Trade off" if plan is AccessPlan.BALANCES else "")
+    chosen = AccessPlan(plan)
+    names = [right.value.capitalize() for right in Permission if right in exchange.needs.get(chosen, frozenset())]
+    return f"The key needs {' and '.join(names)}" + ("; leave Trade off" if chosen is AccessPlan.BALANCES else "")
 
 
 def find_exchanges(exchanges: Iterable[Exchange], text: str) -> dict[str, bool]:

@@ -103,7 +103,8 @@ function refuse(problem) {
   existing.hidden = !problem.existing;
   if (problem.existing) existing.querySelector("a").href = problem.existing;
   markField(problem.field, problem.cause);
-  find("guide").open = ["withdraw_enabled", "permission_missing", "ip_not_allowed"].includes(problem.code);
+  find("guide").open = false;
+  find("boxes").hidden = !["withdraw_enabled", "permission_missing"].includes(problem.code);
   find("form-note").querySelector("span").textContent = "Nothing was stored. What you typed is still here, in this page only.";
   find("submit").textContent = "Check again";
   setPhase("refused");
