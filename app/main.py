@@ -32,7 +32,7 @@ from app.settings import Settings
 from app.support import api as support_api
 from app.support import routes as support_pages
 from app.vault.boot import open_vault
-from app.web import errors, gallery, security
+from app.web import errors, gallery, security, theme
 from app.web.pages import Pages
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -94,6 +94,7 @@ def create_app(settings: Settings, *, outside: Outside | None = None) -> FastAPI
     for router in _ROUTERS:
         app.include_router(router)
     app.include_router(gallery.router)
+    app.include_router(theme.router)
     app.mount("/static", StaticFiles(directory=ROOT / "static"), name="static")
     errors.install_error_handlers(app)
     security.install_middlewares(app, settings=settings)
