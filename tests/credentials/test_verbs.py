@@ -246,3 +246,12 @@ async def test_an_exchange_that_repeats_the_secret_does_not_get_it_stored(bench:
     stored = repr((await bench.dump())["credential_checks"])
     assert "unknown key" in stored
     assert secret.reveal() not in stored
+
+
+async def test_the_policy_warn_stores_a_key_that_may_withdraw_and_says_so(bench: Bench) -> None:
+    bench.state.settings = bench.state.settings.model_copy(update={"withdraw_policy": "warn"})
+    view = await bench.connect("htx", "withdraw-enabled")
+    assert view.status is Status.WITHDRAW_ENABLED
+    assert view.balances.sheet is not None
+    bench.state.settings = bench.state.settings.model_copy(update={"withdraw_policy": "refuse"})
+    assert (await bench.check(view.id)).balances.failure_code == "withdraw_enabled"
