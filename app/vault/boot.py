@@ -78,9 +78,10 @@ async def _fetch_stored(database: Database) -> _Stored | None:
 
 async def _found(session: AsyncSession, *, keyring_path: Path, clock: Clock) -> None:
     """Give a new database its identity, inside the transaction that proves it is new. Raises VaultRefusal, IntegrityError."""
-    if await repository.get_instance(session) is not None:
+    holds_rows = bool(await repository.list_canaries(session)) or await repository.holds_credentials(session)
+    if await repository.get_instance(session) is not None:  # asked last: another process may have stored all of it just now
         return
-    if await repository.list_canaries(session) or await repository.holds_credentials(session):
+    if holds_rows:
         raise VaultRefusal("the database holds credentials but no vault identity: restore table vault_instance from a backup")
     ring = _load_or_create(keyring_path, clock=clock)
     instance_id = create_id("vlt")

@@ -115,6 +115,19 @@ async def test_processes_starting_at_once_end_with_one_identity(
     assert [len(rows) for rows in await read_everything(database)] == [1, 1, 0, 0]
 
 
+async def test_of_two_servers_with_rings_of_their_own_one_is_refused(
+    database: Database, database_url: Secret, tmp_path: Path, clock: Clock
+) -> None:
+    databases = [Database(database_url) for _ in range(2)]
+    paths = [tmp_path / name / "keyring.json" for name in ("one", "two")]
+    starts = [open_vault(one, keyring_path=path, clock=clock) for one, path in zip(databases, paths, strict=True)]
+    ended = await asyncio.gather(*starts, return_exceptions=True)
+    for one in databases:
+        await one.aclose()
+    assert sorted(type(end).__name__ for end in ended) == ["Vault", "VaultRefusal"]
+    assert [len(rows) for rows in await read_everything(database)] == [1, 1, 0, 0]
+
+
 async def test_a_missing_ring_is_never_made_anew(started: Vault, database: Database, path: Path, clock: Clock) -> None:
     path.unlink()
     line = await refusal(database, path, clock)

@@ -4,11 +4,14 @@ import copy
 import json
 import pickle
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from app.masking import Secret
+from app.vault import records, rootkey
 from app.vault.envelope import KeyUnavailable, SealedSecrets, SealingContext, Vault, VaultError
 from app.vault.keyring import KeyState
 from tests.vault.samples import INSTANCE, SAMPLE_B, make_context, make_root, make_vault
@@ -187,6 +190,29 @@ def test_neither_vault_nor_sealed_secrets_show_bytes() -> None:
         with pytest.raises(TypeError, match="cannot be pickled or copied"):
             attempt(vault)
     assert not hasattr(vault, "__dict__")
+
+
+def test_every_buffer_of_keys_and_plain_text_is_wiped(monkeypatch: pytest.MonkeyPatch) -> None:
+    buffers: list[bytearray] = []
+
+    def keep(function: Callable[..., bytearray]) -> Callable[..., bytearray]:
+        def keeping(*arguments: Any, **options: Any) -> bytearray:
+            buffers.append(function(*arguments, **options))
+            return buffers[-1]
+
+        return keeping
+
+    monkeypatch.setattr(records, "decrypt", keep(records.decrypt))
+    monkeypatch.setattr(records, "pad", keep(records.pad))
+    monkeypatch.setattr(rootkey, "derive", keep(rootkey.derive))
+    vault = make_vault()
+    sealed = vault.seal(SECRETS, context=make_context())
+    vault.open(sealed, context=make_context())
+    vault.rewrap(sealed, context=make_context())
+    with pytest.raises(VaultError):
+        vault.open(replace(sealed, fields={**sealed.fields, "secret_key": b"KD"}), context=make_context())
+    assert len(buffers) == 3 + 4 + 5 + 3  # seal, open, rewrap, and an open that fails half way
+    assert not any(any(buffer) for buffer in buffers)
 
 
 def test_opening_costs_far_less_than_a_millisecond() -> None:
