@@ -6,7 +6,17 @@ from datetime import datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
 
 from app.credentials.views import Advice, BalancesView, CheckView, CredentialView, Status, Step, StepName, StepState
-from app.exchanges.types import AccessPlan, Answer, BalanceSheet, CallEvidence, Exchange, Grant, Permission, PermissionBox, add_exactly
+from app.exchanges.types import (
+    AccessPlan,
+    Answer,
+    BalanceSheet,
+    CallEvidence,
+    Exchange,
+    Grant,
+    Permission,
+    PermissionBox,
+    add_exactly,
+)
 
 DANGER = frozenset(
     {
@@ -209,7 +219,7 @@ def describe_status(view: CredentialView, *, now: datetime) -> str:
     """Return the pill's own words where the status' name says too little: how many days are left. Else an empty text."""
     if view.status is not Status.EXPIRING or view.expires_at is None:
         return ""
-    days = (view.expires_at - now) // timedelta(days=1)
+    days = -((now - view.expires_at) // timedelta(days=1))
     return "Expires today" if days < 1 else f"Expires in {days} day{'' if days == 1 else 's'}"
 
 

@@ -163,7 +163,7 @@ WORDS: Mapping[str, Words] = {
     ),
     "key_expiring": Words(
         cause="{exchange} ends this key on {ends}.",
-        remedy="Bind this server's address to the key at {exchange} ({addresses}), or replace the key before that day.",
+        remedy="Bind the key at {exchange} to {addresses}, or replace it before that day.",
         reply="{exchange} ends your key on {ends}. Bind it to {addresses} at {exchange}, or create a new key and put it in "
         "with Replace key in Keydeck.",
         operator="The key nears the exchange's own end date. The trader has been told.",

@@ -125,7 +125,7 @@ def _collect_texts(exchange: Exchange, given: Circumstances) -> _Texts:
             "read": find_box(exchange, Permission.READ),
             "trade": find_box(exchange, Permission.TRADE),
             "withdraw": find_box(exchange, Permission.WITHDRAW),
-            "addresses": " and ".join(_list_addresses(given)) or "this server's address (ask your operator for it)",
+            "addresses": " and ".join(_list_addresses(given)) or "this server's address (your operator knows it)",
             "ends": f"{given.expires_at.day} {given.expires_at:%B %Y}" if given.expires_at else "a day it did not tell",
             "skew": "more than a minute" if given.skew_seconds is None else f"{abs(given.skew_seconds):.0f} seconds",
         }

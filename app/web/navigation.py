@@ -33,7 +33,7 @@ _TRADER = (
     ("security", "Security", "/security", "shield"),
 )
 _SUPPORT = (("support", "Customer credentials", "/support", "life"),)
-_OPERATOR = (("operations", "Operations", "/operations", "server"), ("people", "People", "/people", "user"))
+_OPERATOR = (("operations", "Operations", "/operations", "server"), ("people", "People", "/people", "user"), *_SUPPORT)
 _OWN = (("activity", "Activity", "/activity", "activity"), ("security", "Security", "/security", "shield"))
 
 
@@ -42,7 +42,7 @@ def list_groups(roles: Collection[str], *, path: str) -> list[Group]:
     chosen: list[tuple[str, str, tuple[tuple[str, str, str, str], ...]]] = []
     if "trader" in roles:
         chosen.append(("trader", "", _TRADER))
-    if "support" in roles:
+    if "support" in roles and "operator" not in roles:
         chosen.append(("support", "Support", _SUPPORT))
     if "operator" in roles:
         chosen.append(("operator", "Operator", _OPERATOR))

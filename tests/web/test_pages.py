@@ -118,11 +118,11 @@ def test_the_shell_knows_who_looks_and_from_where(pages: Pages) -> None:
         ((), []),
         (("trader",), ["balances", "credentials", "activity", "security"]),
         (("support",), ["support", "activity", "security"]),
-        (("operator",), ["operations", "people", "activity", "security"]),
-        (("support", "operator"), ["support", "operations", "people", "activity", "security"]),
+        (("operator",), ["operations", "people", "support", "activity", "security"]),
+        (("support", "operator"), ["operations", "people", "support", "activity", "security"]),
         (
             ("trader", "support", "operator"),
-            ["balances", "credentials", "activity", "security", "support", "operations", "people"],
+            ["balances", "credentials", "activity", "security", "operations", "people", "support"],
         ),
     ],
 )

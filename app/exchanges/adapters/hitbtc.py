@@ -87,7 +87,7 @@ _GUIDE = (
     ),
     GuideStep(
         "Come back here",
-        "Paste API key and Secret key below. If the secret is lost, create a new key. The switch ON/OFF stops a key, the "
+        "Paste API key and Secret key into the form. If the secret is lost, create a new key. The switch ON/OFF stops a key, the "
         "bin deletes it for good.",
     ),
 )

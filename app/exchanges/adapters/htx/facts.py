@@ -61,7 +61,7 @@ _GUIDE = (
         "Copy Access Key and Secret Key. The Secret Key is shown once: if it is lost, create a new key.",
         kind="secret",
     ),
-    GuideStep("Come back here", "Paste Access Key and Secret Key below."),
+    GuideStep("Come back here", "Paste Access Key and Secret Key into the form."),
 )
 
 _BOXES = (
