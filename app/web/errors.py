@@ -115,7 +115,7 @@ def install_error_handlers(app: FastAPI) -> None:
 
     async def on_invalid_input(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        return answer_problem(request, describe_invalid_input(error))
+        return answer_problem(request, describe_invalid_input(error, content_type=request.headers.get("content-type", "")))
 
     app.add_exception_handler(Problem, on_problem)
     app.add_exception_handler(HTTPException, on_http_error)
@@ -163,8 +163,16 @@ def describe_problem(problem: Problem, *, request_id: str) -> dict[str, Any]:
     }
 
 
-def describe_invalid_input(error: RequestValidationError) -> Problem:
+def describe_invalid_input(error: RequestValidationError, *, content_type: str = "application/json") -> Problem:
     """Return what is wrong with which field. Values, and names that may be values put in the wrong place, are left out."""
+    if [found["loc"] for found in error.errors()] == [("body",)] and "json" not in content_type.lower():
+        return Problem(
+            "invalid_input",
+            status=415,
+            title="The request must be JSON",
+            detail="Its content type says that it is something else.",
+            next_step="Send JSON with the header Content-Type: application/json.",
+        )
     errors = [
         {
             "loc": [part if isinstance(part, int) or _FIELD_NAME.fullmatch(part) else "…" for part in found["loc"]],
