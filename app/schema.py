@@ -6,10 +6,11 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from app.db import Database
 
+_MIGRATION_LOCK = 20261121  # any number, as long as every version uses the same
 _ALEMBIC_INI = Path(__file__).resolve().parent.parent / "alembic.ini"
 
 
@@ -29,13 +30,15 @@ async def fetch_revision(database: Database) -> str | None:
 
 
 async def migrate(database: Database) -> None:
-    """Bring the database to the newest revision, in its own connection."""
+    """Bring the database to the newest revision. Of several servers that start at once, one migrates and the rest wait."""
 
     def upgrade(connection: Connection) -> None:
         config = Config(str(_ALEMBIC_INI))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 
-    async with database.engine.connect() as connection:
+    async with database.write() as session:
+        connection = await session.connection()
+        if not database.is_sqlite:
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _MIGRATION_LOCK})
         await connection.run_sync(upgrade)
-        await connection.commit()

@@ -105,9 +105,9 @@ class PostgresCluster:
         engine.dispose()
 
     @contextlib.contextmanager
-    def create_database(self) -> Iterator[Secret]:
-        """Give the URL of a fresh database, migrated."""
+    def create_database(self, *, template: str = "template_keydeck") -> Iterator[Secret]:
+        """Give the URL of a fresh database, migrated unless another template is named."""
         name = f"test_{getpass.getuser()}_{next(self._names)}"
-        self._execute("postgres", f"CREATE DATABASE {name} TEMPLATE template_keydeck")
+        self._execute("postgres", f"CREATE DATABASE {name} TEMPLATE {template}")
         yield Secret(self._url(name))
         self._execute("postgres", f"DROP DATABASE {name} WITH (FORCE)")
