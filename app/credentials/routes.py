@@ -12,7 +12,7 @@ from app.credentials import presentation
 from app.credentials.connect import ConnectRefused
 from app.credentials.connect_routes import open_credentials, render
 from app.credentials.connect_routes import router as connect_router
-from app.credentials.presentation import ListQuery
+from app.credentials.listing import SORTS, ListQuery, arrange, summarise
 from app.credentials.rechecks import check_each
 from app.credentials.service import Credentials
 from app.credentials.views import Advice, CredentialView, Status
@@ -57,11 +57,11 @@ async def show_credentials(
         request,
         "credentials/list.html" if views else "credentials/empty.html",
         nav_counts=count_attention(views),
-        summary=presentation.summarise(views),
-        arranged=presentation.arrange(views, query),
+        summary=summarise(views),
+        arranged=arrange(views, query),
         query=query,
         statuses=list(Status),
-        sorts=presentation.SORTS,
+        sorts=SORTS,
         exchanges=exchanges.list_all(),
         egress=request.app.state.settings.egress,
         disconnected=exchanges.get(disconnected),
