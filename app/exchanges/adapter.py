@@ -6,7 +6,7 @@ An adapter is data (exchange, calls, refusals) plus four small acts: `sign`, `fi
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -15,21 +15,21 @@ from urllib.parse import quote
 
 import httpx
 
+from app.exchanges.clock_offset import ClockOffset
+from app.exchanges.collecting import Part, collect_accounts
 from app.exchanges.errors import (
     ClockSkew,
     ExchangeError,
-    Maintenance,
-    OutOfService,
+    ExchangeUnavailable,
     RateLimited,
     UndeclaredCall,
-    UnexpectedReply,
 )
 from app.exchanges.http import ExchangeHttp, OutgoingRequest, Reply
 from app.exchanges.reading import Json, parse_json, parse_retry_after
+from app.exchanges.retry import Attempts
 from app.exchanges.turns import KeyTurn
 from app.exchanges.types import (
     Answer,
-    Balance,
     BalanceSheet,
     Call,
     CallEvidence,
@@ -38,16 +38,15 @@ from app.exchanges.types import (
     Exchange,
     Grant,
     KeyReport,
-    MissingAccount,
     ProbePolicy,
     Proof,
     Secrets,
 )
+from app.exchanges.weather import name_weather
 
 _WORDS_CAP = 300
 Query = Sequence[tuple[str, str]]
 Expected = Sequence[tuple[str, str]]  # (code, text fragment) of refusals that answer a probe's question with yes
-Part = tuple[str, Callable[[], Awaitable[list[Balance]]]]  # an account's name, and how to read it
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +80,7 @@ class AdapterContext:
     clock: Callable[[], datetime]
     probes: ProbePolicy = ProbePolicy.HARMLESS
     turn: KeyTurn = field(default_factory=KeyTurn)
+    offset: ClockOffset = field(default_factory=ClockOffset)
 
 
 class ExchangeAdapter(ABC):
@@ -95,6 +95,7 @@ class ExchangeAdapter(ABC):
     def __init__(self, context: AdapterContext) -> None:
         self.context = context
         self.evidence: list[CallEvidence] = []
+        self._rests_until: float | None = None  # the exchange asked this key to wait that long
 
     @abstractmethod
     def sign(self, request: OutgoingRequest) -> OutgoingRequest:
@@ -113,15 +114,23 @@ class ExchangeAdapter(ABC):
         """Return the non-zero balances of every account of the exchange; what could not be read is in `missing`."""
 
     async def read_clock(self) -> ClockReading:
-        """Ask the public clock call: proves the exchange reachable. Raises ClockSkew beyond `skew_limit_seconds`."""
+        """Ask the public clock call: proves the exchange reachable, and learns its time for signing.
+
+        Beyond `skew_limit_seconds` the reading says that calls are signed with the exchange's time. Raises ClockSkew
+        when the clocks are farther apart than that can mend.
+        """
         reply, body = await self._send(self.clock_call, query=(), path={}, body=None, expected=())
         told = self.parse_server_time(reply, body)
         if told is None:
             return ClockReading(None, reply.latency_ms)
         ahead = (self.context.clock() - told).total_seconds()
-        if abs(ahead) > self.skew_limit_seconds:
+        if not self.context.offset.learn(ahead):
             raise ClockSkew(call=self.clock_call.label, skew_seconds=ahead)
-        return ClockReading(ahead, reply.latency_ms)
+        return ClockReading(ahead, reply.latency_ms, is_corrected=abs(ahead) > self.skew_limit_seconds)
+
+    def read_signing_time(self) -> datetime:
+        """Return the moment to sign with: ours, by the exchange's clock where the two are known to differ."""
+        return self.context.offset.correct(self.context.clock())
 
     def parse_server_time(self, reply: Reply, body: Json) -> datetime | None:
         """Return the exchange's clock; by default the answer's Date header (whole seconds)."""
@@ -166,33 +175,41 @@ class ExchangeAdapter(ABC):
 
     async def _collect(self, parts: Iterable[Part]) -> BalanceSheet:
         """Read account after account; one that fails is missing, never zero. Raises the first error when all fail."""
-        balances: list[Balance] = []
-        missing: list[MissingAccount] = []
-        first: ExchangeError | None = None
-        accounts = list(parts)
-        for account, fetch in accounts:
-            try:
-                balances += [balance for balance in await fetch() if balance.total]
-            except ExchangeError as error:
-                first = first or error
-                missing.append(MissingAccount(account, error.code))
-        if first is not None and len(missing) == len(accounts):
-            raise first
-        return BalanceSheet(tuple(balances), tuple(missing))
+        return await collect_accounts(parts, http=self.context.http)
 
     async def _send(
         self, call: Call, *, query: Query, path: Mapping[str, str], body: Json, expected: Expected
     ) -> tuple[Reply, Json]:
         if not self.may_ask(call):
+        """Make a declared call, a read again when it met passing weather; each attempt leaves its evidence."""
             raise UndeclaredCall(call=call.label)
         asked_at = self.context.clock()
+        request = self._build(call, query=query, path=path, body=body)
+        attempts = self.context.http.start_attempts(self.context.base_url, is_read=call.method == "GET")
+        while True:
+            try:
+                return await self._attempt(call, request, attempts=attempts, expected=expected)
+            except ExchangeUnavailable as error:
+                self._heed(error)
+                is_answered = self.evidence[-1].http_status is not None
+                if not await attempts.wait_to_retry(error, is_answered=is_answered):
+                    raise
+
+    async def _attempt(
+        self, call: Call, request: OutgoingRequest, *, attempts: Attempts, expected: Expected
+    ) -> tuple[Reply, Json]:
         reply: Reply | None = None
         outcome = "internal"
         try:
-            reply = await self._transmit(self._build(call, query=query, path=path, body=body), call=call)
+            self._refuse_while_resting(call)
+            reply = await self._transmit(request, call=call, attempts=attempts)
             answer = self._judge(reply, call=call, expected=expected)
             outcome = "ok"
         except ExchangeError as error:
+        except ClockSkew as error:
+            self.context.offset.forget()
+            outcome = error.code
+            raise
             outcome = error.code
             raise
         finally:
@@ -201,13 +218,29 @@ class ExchangeAdapter(ABC):
             self.evidence.append(CallEvidence(call.label, asked_at, outcome, status, took))
         return reply, answer
 
-    async def _transmit(self, request: OutgoingRequest, *, call: Call) -> Reply:
+    async def _transmit(self, request: OutgoingRequest, *, call: Call, attempts: Attempts) -> Reply:
+        limits = [limit for limit in self.exchange.host_limits if call.path.startswith(limit.path)]
+
+        async def send(ready: OutgoingRequest) -> Reply:
+            within = attempts.take_seconds()
+            return await self.context.http.send(ready, call=call.label, limits=limits, within_seconds=within)
+
         if call.public:
-            return await self.context.http.send(request, call=call.label)
+            return await send(request)
         if not self.exchange.one_call_at_a_time:
-            return await self.context.http.send(self.sign(request), call=call.label)
+            return await send(self.sign(request))
+
+    def _heed(self, error: ExchangeUnavailable) -> None:
+        """Keep the wait that the exchange itself asked for: nothing is asked with this key before it is over."""
+        if self.evidence[-1].http_status is not None and error.retry_after_seconds:
+            self._rests_until = self.context.http.monotonic() + error.retry_after_seconds
+
+    def _refuse_while_resting(self, call: Call) -> None:
+        left = 0.0 if self._rests_until is None else self._rests_until - self.context.http.monotonic()
+        if left > 0:
+            raise RateLimited(call=call.label, retry_after_seconds=left)
         async with self.context.turn.take(self.exchange.calls_per_second):
-            return await self.context.http.send(self.sign(request), call=call.label)
+            return await send(self.sign(request))
 
     def _build(self, call: Call, *, query: Query, path: Mapping[str, str], body: Json) -> OutgoingRequest:
         if any(value in ("", ".", "..") for value in path.values()):
@@ -223,7 +256,7 @@ class ExchangeAdapter(ABC):
         try:
             body = parse_json(reply.content)
         except ValueError:
-            raise self._judge_weather(reply, call=call) from None
+            raise name_weather(reply, call=call.label) from None
         refusal = self.find_refusal(reply.status, body)
         if refusal is None and 200 <= reply.status < 300:
             return body
@@ -233,7 +266,7 @@ class ExchangeAdapter(ABC):
         told = self._clean_words(told)
         row = next((row for row in self.refusals if row.matches(status=reply.status, code=code, text=told)), None)
         if row is None:
-            error = self._judge_weather(reply, call=call, told=told)
+            error = name_weather(reply, call=call.label, told=told)
         else:
             error = self.explain(row.error, told=told, reply=reply, call=call)
         error.told_code = code
@@ -248,17 +281,6 @@ class ExchangeAdapter(ABC):
     def explain(self, error: type[ExchangeError], *, told: str, reply: Reply, call: Call) -> ExchangeError:
         """Make the error for a matched refusal; adapters override it to add what the words tell (an address …)."""
         return error(told, call=call.label, retry_after_seconds=parse_retry_after(reply))
-
-    def _judge_weather(self, reply: Reply, *, call: Call, told: str = "") -> ExchangeError:
-        """Name an answer that no refusal row explains: never a key problem."""
-        kind: type[ExchangeError] = OutOfService
-        if reply.status == 429:
-            kind = RateLimited
-        elif reply.status == 503:
-            kind = Maintenance
-        elif reply.status < 500 and (told or (200 <= reply.status < 300 and reply.content.lstrip()[:1] in (b"{", b"["))):
-            kind = UnexpectedReply
-        return kind(told, call=call.label, retry_after_seconds=parse_retry_after(reply))
 
 
 def encode_query(query: Query) -> str:

@@ -3,7 +3,7 @@
 ExchangeError
   KeyRefused            the trader   InvalidKey  BadSignature  KeyExpired  IpNotAllowed  PermissionMissing
                                      AccountBlocked  WaitingForConfirmation
-  ExchangeUnavailable   nobody       RateLimited  Maintenance  Unreachable  OutOfService
+  ExchangeUnavailable   nobody       RateLimited  Maintenance  Unreachable  OutOfService  Resting
   OurFault              the operator ClockSkew  UnexpectedReply  UndeclaredCall
 
 The branch decides tone and retry, the leaf the sentence. Bad weather (slow, refused, 5xx, 429, HTML) never becomes
@@ -30,6 +30,7 @@ class ExchangeError(Exception):
         seen_ip: str | None = None,
         retry_after_seconds: float | None = None,
         skew_seconds: float | None = None,
+        failing_for_seconds: float | None = None,
         told_code: str = "",
     ) -> None:
         super().__init__(self.code)
@@ -39,6 +40,7 @@ class ExchangeError(Exception):
         self.seen_ip = seen_ip
         self.retry_after_seconds = retry_after_seconds
         self.skew_seconds = skew_seconds
+        self.failing_for_seconds = failing_for_seconds
 
 
 class KeyRefused(ExchangeError):
@@ -104,6 +106,15 @@ class Unreachable(ExchangeUnavailable):
 
 class OutOfService(ExchangeUnavailable):
     """An answer that is the exchange's own failure: 5xx, an HTML page, its gateway's error."""
+
+    code = "exchange_unavailable"
+
+
+class Resting(ExchangeUnavailable):
+    """Not asked at all: the exchange failed often in a row, and Keydeck waits before it asks again.
+
+    `failing_for_seconds` tells since when, `retry_after_seconds` when the next question may go out.
+    """
 
     code = "exchange_unavailable"
 

@@ -5,29 +5,35 @@ always verified, https only (plain http on loopback), fixed hosts only. URLs nev
 signs in the query. The transport is the seam: aiohttp's by default (the reason is in docs/decisions), httpx's
 MockTransport, respx's router or the in-process sandbox in its place. It is asked directly, without httpx's client
 around it: that client logs every URL, and follows, stores and reads things we would have to forbid one by one.
+
+One ExchangeHttp is one way out: rate limits, breakers and retry budgets are counted in it, per origin. An exchange
+played in process (`routes`) has no weather of its own, its faults belong to single keys: none of the three applies.
 """
 
 import asyncio
-import ssl
+import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 from urllib.parse import urlsplit
 
 import aiohttp
 import httpx
-from httpx_aiohttp import AiohttpTransport
-from yarl import URL
 
+from app.exchanges.breaker import Breaker, BreakerReading
 from app.exchanges.errors import OutOfService, UndeclaredCall, Unreachable
+from app.exchanges.limits import HostLimits
+from app.exchanges.retry import Attempts, Draw, RetryBudget
+from app.exchanges.transport import DirectTransport
+from app.exchanges.turns import Sleep
+from app.exchanges.types import CallLimit
 
-DEADLINE_SECONDS = 15.0
+DEADLINE_SECONDS = 10.0
 BYTE_CAP = 4 * 1024 * 1024
 USER_AGENT = "Mozilla/5.0 (compatible; Keydeck/0.1)"
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-_CONNECTIONS = 100
 _HEADERS = {"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "identity"}
 
 
@@ -51,48 +57,24 @@ class Reply:
     latency_ms: int
 
 
-class _ExactSession:
-    """An aiohttp session that sends URLs as written: aiohttp would re-quote `%2C` and break the signature.
+@dataclass(frozen=True, slots=True)
+class OriginHealth:
+    """How one origin does, from this way out: its breaker, and the calls and retries of the last minute."""
 
-    Callable because httpx-aiohttp asks for a session or something that makes one.
-    """
-
-    def __init__(self, tls: ssl.SSLContext) -> None:
-        self._tls = tls
-        self._session: aiohttp.ClientSession | None = None
-
-    def __call__(self) -> Self:
-        return self
-
-    def request(self, *, url: str, **options: Any) -> Any:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=_CONNECTIONS, ssl=self._tls),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=False,
-                skip_auto_headers=("Content-Type", "Accept-Encoding", "User-Agent"),
-            )
-        return self._session.request(url=URL(url, encoded=True), **options)
-
-    async def aclose(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+    origin: str
+    breaker: BreakerReading
+    calls_last_minute: int
+    retries_last_minute: int
 
 
-class DirectTransport(AiohttpTransport):
-    """The default transport: httpx's interface on aiohttp's pool (28 times less CPU at 100 connections)."""
-
-    def __init__(self) -> None:
-        tls = ssl.create_default_context()
-        self._exact = _ExactSession(tls)
-        super().__init__(verify=tls, trust_env=False, client=self._exact)  # type: ignore[arg-type]  # a stand-in, see _ExactSession
-
-    async def aclose(self) -> None:
-        await self._exact.aclose()
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    breaker: Breaker
+    budget: RetryBudget
 
 
 class ExchangeHttp:
-    """Send requests to the allowed origins only. `routes` maps an origin to the transport that serves it."""
+    """Send requests to the allowed origins only. `routes` maps an origin to the transport that serves it in process."""
 
     def __init__(
         self,
@@ -103,13 +85,27 @@ class ExchangeHttp:
         deadline_seconds: float = DEADLINE_SECONDS,
         byte_cap: int = BYTE_CAP,
         monotonic: Callable[[], float] = time.monotonic,
+        sleep: Sleep = asyncio.sleep,
+        draw: Draw = random.uniform,
     ) -> None:
         self._origins = origins
         self._routes = dict(routes or {})
         self._transport = transport or DirectTransport()
         self._deadline_seconds = deadline_seconds
         self._byte_cap = byte_cap
-        self._monotonic = monotonic
+        self._sleep = sleep
+        self._draw = draw
+        self._limits = HostLimits(monotonic=monotonic, sleep=sleep)
+        self._weather = {
+            origin: _Origin(Breaker(monotonic=monotonic), RetryBudget(monotonic=monotonic))
+            for origin in origins - set(self._routes)
+        }
+        self.monotonic = monotonic
+
+    @property
+    def deadline_seconds(self) -> float:
+        """The seconds a call may take, all its attempts together."""
+        return self._deadline_seconds
 
     async def __aenter__(self) -> Self:
         return self
@@ -121,26 +117,63 @@ class ExchangeHttp:
         for transport in (self._transport, *self._routes.values()):
             await transport.aclose()
 
-    async def send(self, request: OutgoingRequest, *, call: str) -> Reply:
-        """Send one request and return its whole answer.
+    def describe_health(self) -> tuple[OriginHealth, ...]:
+        """Return how every origin does that is reached over the network, sorted by name."""
+        return tuple(
+            OriginHealth(origin, weather.breaker.read(), *weather.budget.count())
+            for origin, weather in sorted(self._weather.items())
+        )
+
+    def start_attempts(self, url: str, *, is_read: bool) -> Attempts:
+        """Return the attempts that one call to this URL may take."""
+        weather = self._weather.get(find_origin(url))
+        if weather is not None:
+            weather.budget.note_call()
+        return Attempts(
+            budget=weather.budget if weather is not None and is_read else None,
+            deadline_seconds=self._deadline_seconds,
+            monotonic=self.monotonic,
+            sleep=self._sleep,
+            draw=self._draw,
+        )
+
+    async def send(
+        self, request: OutgoingRequest, *, call: str, limits: Sequence[CallLimit] = (), within_seconds: float | None = None
+    ) -> Reply:
+        """Send one request, once, and return its whole answer. `within_seconds` may shorten the deadline.
 
         Raises UndeclaredCall for a host that is not allowed or a request that would not go out as written,
         Unreachable when no answer came within the deadline, OutOfService when the answer is too large or compressed
-        against our wish.
+        against our wish; and without asking: RateLimited when a limit leaves no place soon, Resting while the
+        breaker is open.
         """
         transport = self._choose_transport(request.url, call=call)
         built = self._build(request)
-        reply: Reply | None = None
-        if built is not None:
-            started = self._monotonic()
-            try:
-                async with asyncio.timeout(self._deadline_seconds):
-                    reply = await self._exchange(transport, built, call=call, started=started)
-            except (httpx.HTTPError, aiohttp.ClientError, OSError):
-                reply = None
-        # raised out here: inside the except block the client's error, which may hold the URL, would hang on ours
         if built is None:
             raise UndeclaredCall(call=call)
+        seconds = self._deadline_seconds if within_seconds is None else min(self._deadline_seconds, within_seconds)
+        ends_at = self.monotonic() + seconds
+        origin = find_origin(request.url)
+        weather = self._weather.get(origin)
+        if weather is None:
+            return await self._attempt(transport, built, call=call, within_seconds=seconds)
+        with weather.breaker.admit(call=call) as admission:
+            await self._limits.wait_for_place(origin, limits=limits, call=call, within_seconds=seconds)
+            reply = await self._attempt(transport, built, call=call, within_seconds=ends_at - self.monotonic())
+            admission.status = reply.status
+        return reply
+
+    async def _attempt(
+        self, transport: httpx.AsyncBaseTransport, built: httpx.Request, *, call: str, within_seconds: float
+    ) -> Reply:
+        reply: Reply | None = None
+        started = self.monotonic()
+        try:
+            async with asyncio.timeout(within_seconds):
+                reply = await self._exchange(transport, built, call=call, started=started)
+        except (httpx.HTTPError, aiohttp.ClientError, OSError):
+            reply = None
+        # raised out here: inside the except block the client's error, which may hold the URL, would hang on ours
         if reply is None:
             raise Unreachable(call=call)
         return reply
@@ -178,11 +211,11 @@ class ExchangeHttp:
         finally:
             await answer.aclose()
         headers = {name.lower(): value for name, value in answer.headers.items()}
-        return Reply(answer.status_code, headers, bytes(content), round((self._monotonic() - started) * 1000))
+        return Reply(answer.status_code, headers, bytes(content), round((self.monotonic() - started) * 1000))
 
     def _choose_transport(self, url: str, *, call: str) -> httpx.AsyncBaseTransport:
         """Return the transport that serves the URL's origin. Raises UndeclaredCall for an origin that is not allowed."""
-        origin = "/".join(url.split("/", 3)[:3])
+        origin = find_origin(url)
         if origin not in self._origins:
             raise UndeclaredCall(call=call)
         if origin in self._routes:
@@ -191,3 +224,8 @@ class ExchangeHttp:
         if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
             raise UndeclaredCall(call=call)
         return self._transport
+
+
+def find_origin(url: str) -> str:
+    """Return scheme://host[:port] of a URL, as written."""
+    return "/".join(url.split("/", 3)[:3])

@@ -3,30 +3,38 @@
 import json
 import re
 from decimal import Decimal, InvalidOperation
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from app.exchanges.errors import InvalidKey, UnexpectedReply
 from app.exchanges.http import Reply
 
 _DEPTH_CAP = 40
+_VALUES_CAP = 100_000  # a full account has 20,000; each costs memory many times its length
 _EXPONENT_CAP = 40
-_TEXTS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_RETRY_AFTER_CAP_SECONDS = 3600.0
+# Possessive, and a text without an end reaches to the end: any other form is slow or large on hostile texts.
+_TEXTS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 Json = Any  # whatever json.loads gives; adapters narrow it with the parse_ functions
 
 
 def parse_json(content: bytes) -> Json:
-    """Return the JSON value, numbers with a point as Decimal. Raises ValueError for anything odd, NaN or too deep."""
+    """Return the JSON value, numbers with a point as Decimal. Raises ValueError for anything odd, NaN, deep or huge."""
 
     def refuse(constant: str) -> Json:
         raise ValueError("not a finite number")
 
-    if max_depth(content) > _DEPTH_CAP and max_depth(_TEXTS.sub(b"", content)) > _DEPTH_CAP:
-        raise ValueError("too deep")
+    if not _is_modest(content) and not _is_modest(_TEXTS.sub(b"", content)):
+        raise ValueError("too deep or too many values")
     try:
         return json.loads(content.decode("utf-8"), parse_float=Decimal, parse_constant=refuse)
     except (RecursionError, InvalidOperation):
         raise ValueError("not readable") from None
+
+
+def _is_modest(content: bytes) -> bool:
+    return content.count(b",") < _VALUES_CAP and max_depth(content) <= _DEPTH_CAP
 
 
 def max_depth(content: bytes) -> int:
@@ -80,6 +88,15 @@ def parse_public_key(value: str) -> str:
 
 
 def parse_retry_after(reply: Reply) -> float | None:
-    """Return the seconds of a Retry-After header, at most one hour; None when absent or odd."""
+    """Return the seconds of a Retry-After header, at most one hour; None when absent or odd.
+
+    A date counts from the answer's own Date, so that no clock but the exchange's is asked; a past one is no wait.
+    """
     text = reply.headers.get("retry-after", "").strip()
-    return min(float(text), 3600.0) if text.isascii() and text.isdigit() and len(text) < 10 else None
+    if text.isascii() and text.isdigit():
+        return _RETRY_AFTER_CAP_SECONDS if len(text) > 9 else min(float(text), _RETRY_AFTER_CAP_SECONDS)
+    try:
+        wait = (parsedate_to_datetime(text) - parsedate_to_datetime(reply.headers.get("date", ""))).total_seconds()
+    except (ValueError, TypeError):  # TypeError: one of the two names no time zone
+        return None
+    return min(max(wait, 0.0), _RETRY_AFTER_CAP_SECONDS)

@@ -10,7 +10,9 @@ from types import ModuleType
 
 from app.exchanges import adapters
 from app.exchanges.adapter import AdapterContext, ExchangeAdapter
-from app.exchanges.http import ExchangeHttp
+from app.exchanges.clock_offset import ClockOffset
+from app.exchanges.health import SiteHealth, describe_site
+from app.exchanges.http import ExchangeHttp, find_origin
 from app.exchanges.turns import KeyTurn, KeyTurns, Sleep
 from app.exchanges.types import Environment, Exchange, ProbePolicy, Secrets, Site
 
@@ -83,6 +85,7 @@ class Exchanges:
         every = find_adapters() if kinds is None else dict(kinds)
         self._kinds = {slug: kind for slug, kind in every.items() if allowed is None or allowed & {slug, *kind.exchange.aliases}}
         self._turns = KeyTurns(sleep=sleep)
+        self._offsets: dict[str, ClockOffset] = {}
 
     def list_all(self) -> list[Exchange]:
         """Return the exchanges on offer, sorted by name."""
@@ -126,8 +129,30 @@ class Exchanges:
         if site is None or exchange is None:
             raise KeyError(slug)
         turn = self._turns.get(f"{exchange.slug}/{key_id}") if exchange.one_call_at_a_time else KeyTurn()
-        context = AdapterContext(secrets, environment, site.api_url, self._http, self._clock, self._probes, turn)
+        offset = self._get_offset(site)
+        context = AdapterContext(secrets, environment, site.api_url, self._http, self._clock, self._probes, turn, offset)
         return self._kinds[exchange.slug](context)
+
+    def describe_health(self) -> list[SiteHealth]:
+        """Return how each site does that is reached over the network, by exchange name, live first."""
+        health = {origin.origin: origin for origin in self._http.describe_health()}
+        pairs = [
+            (exchange, site)
+            for exchange in self.list_all()
+            for environment in self.list_environments(exchange.slug)
+            if (site := self.site(exchange.slug, environment)) is not None
+        ]
+        now = self._clock()
+        return [
+            describe_site(
+                health[origin], slug=exchange.slug, site=site, now=now, ahead_seconds=self._get_offset(site).ahead_seconds
+            )
+            for exchange, site in pairs
+            if (origin := find_origin(site.api_url)) in health
+        ]
+
+    def _get_offset(self, site: Site) -> ClockOffset:
+        return self._offsets.setdefault(site.api_url, ClockOffset(monotonic=self._http.monotonic))
 
 
 def list_origins(
@@ -138,4 +163,4 @@ def list_origins(
     every += list((urls or {}).values())
     if sandbox_url:
         every.append(sandbox_url)
-    return frozenset("/".join(url.split("/", 3)[:3]) for url in every)
+    return frozenset(find_origin(url) for url in every)

@@ -114,6 +114,18 @@ class Site:
 
 
 @dataclass(frozen=True, slots=True)
+class CallLimit:
+    """At most `calls` requests within any `seconds` from one address, to the paths that start with `path`."""
+
+    calls: int
+    seconds: float = 1.0
+    path: str = ""
+
+
+CAUTIOUS_LIMITS = (CallLimit(10),)  # for an exchange whose limits per address are not known
+
+
+@dataclass(frozen=True, slots=True)
 class Exchange:
     """Static facts of a venue; pages, forms and documents read these and nothing else."""
 
@@ -131,6 +143,7 @@ class Exchange:
     aliases: tuple[str, ...] = ()
     limits: str = ""
     confirms_by_email: frozenset[Permission] = frozenset()
+    host_limits: tuple[CallLimit, ...] = CAUTIOUS_LIMITS  # per host and address that calls go out from, over all keys
 
     def site(self, environment: Environment) -> Site | None:
         """Return the site for an environment, or None where the exchange has none."""
@@ -175,7 +188,10 @@ class CallEvidence:
 
 @dataclass(frozen=True, slots=True)
 class ClockReading:
-    """The exchange's clock against ours: positive when ours is ahead; None when the exchange did not tell."""
+    """The exchange's clock against ours: positive when ours is ahead; None when the exchange did not tell.
+
+    `is_corrected` means that the exchange would refuse our own time, and calls are signed with its time instead.
+    """
 
     ahead_seconds: float | None
     latency_ms: int
@@ -183,6 +199,7 @@ class ClockReading:
 
 @dataclass(frozen=True, slots=True)
 class KeyReport:
+    is_corrected: bool = False
     """What a check found out. `allowed_ips` and `expires_at` are None where the exchange does not tell.
 
     `waiting` means the exchange still waits for the trader's e-mail confirmation.

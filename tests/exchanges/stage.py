@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,6 +42,22 @@ async def no_wait(seconds: float) -> None:
     assert 0 <= seconds <= 1
 
 
+class LeapClock:
+    """A monotonic clock that runs as ever, and leaps over every wait instead of waiting."""
+
+    def __init__(self) -> None:
+        self.leapt = 0.0
+        self.waits: list[float] = []
+
+    def read(self) -> float:
+        return time.monotonic() + self.leapt
+
+    async def sleep(self, seconds: float) -> None:
+        assert 0 <= seconds <= 10, "longer than a call may take"
+        self.waits.append(seconds)
+        self.leapt += seconds
+
+
 class FakeExchange:
     """Answers each declared call from the fixture; anything else fails the test."""
 
@@ -72,7 +89,9 @@ class FakeExchange:
 
 def make_http(transport: httpx.AsyncBaseTransport, kind: type[ExchangeAdapter], **options: Any) -> ExchangeHttp:
     origins = frozenset("/".join(site.api_url.split("/", 3)[:3]) for site in kind.exchange.sites)
-    return ExchangeHttp(origins=origins | options.pop("origins", frozenset()), transport=transport, **options)
+    clock = LeapClock()
+    options = {"monotonic": clock.read, "sleep": clock.sleep, **options}
+    return ExchangeHttp(transport=transport, **{**options, "origins": origins | options.get("origins", frozenset())})
 
 
 def make_adapter(

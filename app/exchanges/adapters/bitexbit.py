@@ -24,6 +24,7 @@ from app.exchanges.types import (
     Balance,
     BalanceSheet,
     Call,
+    CallLimit,
     CredentialField,
     Environment,
     Exchange,
@@ -105,6 +106,7 @@ class BitexbitAdapter(ExchangeAdapter):
         verified_on="2026-11",
         one_call_at_a_time=True,
         calls_per_second=2,
+        host_limits=(CallLimit(50),),  # half the published figure for public calls; signed ones count per account
         limits="Up to 16 keys per account. bitexbit answers 2 calls a second per account. It cannot be asked what a key may do.",
     )
     calls = (CLOCK, BALANCE, CANCEL_NOTHING, WITHDRAW_NOTHING)
@@ -131,13 +133,13 @@ class BitexbitAdapter(ExchangeAdapter):
         """Sign path, number and body (v2), or key, path, latest moment and body (Gateway); never the query."""
         key = parse_public_key(self.context.secrets["api_key"].reveal())
         _, path, _ = self.split_signed(request)
-        now_ms = round(self.context.clock().timestamp() * 1000)
+        own_ms = round(self.context.clock().timestamp() * 1000)
         if path.startswith(_GATEWAY):
-            timeout = str(now_ms + _GATEWAY_TIMEOUT_MS)
+            timeout = str(round(self.read_signing_time().timestamp() * 1000) + _GATEWAY_TIMEOUT_MS)
             signature = self._make_hmac(f"{key}{path}{timeout}", request.content)
             headers = {"X-Key": key, "X-Timeout": timeout, "X-Sign": signature}
         else:
-            nonce = str(self.context.turn.next_number(now_ms))
+            nonce = str(self.context.turn.next_number(own_ms))  # by one clock for ever: it must rise
             headers = {"X-API-Key": key, "X-Nonce": nonce, "X-Signature": self._make_hmac(f"{path}{nonce}", request.content)}
         return replace(request, headers={**request.headers, "Content-Type": "application/json; charset=utf-8", **headers})
 

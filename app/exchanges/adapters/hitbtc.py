@@ -29,6 +29,7 @@ from app.exchanges.types import (
     Balance,
     BalanceSheet,
     Call,
+    CallLimit,
     CredentialField,
     Environment,
     Exchange,
@@ -132,6 +133,7 @@ class HitbtcAdapter(ExchangeAdapter):
         verified_on="2026-11",
         limits="HitBTC answers 20 calls a second from one address, 10 for the wallet. The demo site has keys of its own.",
         confirms_by_email=frozenset({Permission.TRADE, Permission.WITHDRAW}),
+        host_limits=(CallLimit(15), CallLimit(8, path="/api/3/wallet")),  # below the published 20 and 10: those were seen to fail
     )
     calls = (CLOCK, SUB_ACCOUNTS, SPOT, ORDERS, WALLET, DERIVATIVES, ROLLBACK)
     clock_call = CLOCK
@@ -162,7 +164,7 @@ class HitbtcAdapter(ExchangeAdapter):
         key = parse_public_key(self.context.secrets["api_key"].reveal())
         secret = self.context.secrets["secret_key"].reveal().encode()
         _, path, query = self.split_signed(request)
-        timestamp = str(round(self.context.clock().timestamp() * 1000))
+        timestamp = str(round(self.read_signing_time().timestamp() * 1000))
         message = f"{request.method}{path}" + (f"?{query}" if query else "")
         signed = message.encode() + request.content + timestamp.encode()
         signature = hmac.new(secret, signed, hashlib.sha256).hexdigest()

@@ -73,7 +73,7 @@ class HtxAdapter(ExchangeAdapter):
             ("AccessKeyId", parse_public_key(self.context.secrets["api_key"].reveal())),
             ("SignatureMethod", "Ed25519" if has_own_key else "HmacSHA256"),
             ("SignatureVersion", "2"),
-            ("Timestamp", self.context.clock().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")),
+            ("Timestamp", self.read_signing_time().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")),
         )
         host, path, query = self.split_signed(request)
         pairs = [*filter(None, query.split("&")), *encode_query(auth).split("&")]

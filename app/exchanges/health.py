@@ -1,0 +1,45 @@
+"""How each exchange does from this server, as pages show it: state, since when, next try, clock."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from app.exchanges.breaker import BreakerState
+from app.exchanges.http import OriginHealth
+from app.exchanges.types import Environment, Site
+
+
+@dataclass(frozen=True, slots=True)
+class SiteHealth:
+    """One site of an exchange. `failing_since` is None while it answers; `next_try_at` while calls go out.
+
+    `clock_ahead_seconds` is ours against theirs, None when not learned within the hour.
+    """
+
+    slug: str
+    environment: Environment
+    origin: str
+    state: BreakerState
+    failures: int
+    failing_since: datetime | None
+    next_try_at: datetime | None
+    calls_last_minute: int
+    retries_last_minute: int
+    clock_ahead_seconds: float | None
+
+
+def describe_site(origin: OriginHealth, *, slug: str, site: Site, now: datetime, ahead_seconds: float | None) -> SiteHealth:
+    """Return a site's health, its spans of seconds turned into moments."""
+    breaker = origin.breaker
+    since, wait = breaker.failing_for_seconds, breaker.next_try_in_seconds
+    return SiteHealth(
+        slug=slug,
+        environment=site.environment,
+        origin=origin.origin,
+        state=breaker.state,
+        failures=breaker.failures,
+        failing_since=None if since is None else now - timedelta(seconds=since),
+        next_try_at=None if wait is None else now + timedelta(seconds=wait),
+        calls_last_minute=origin.calls_last_minute,
+        retries_last_minute=origin.retries_last_minute,
+        clock_ahead_seconds=ahead_seconds,
+    )

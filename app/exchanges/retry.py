@@ -1,0 +1,108 @@
+"""When a call that failed may be tried again: reads only, twice at most, jittered, within one deadline and a budget.
+
+Without a budget every client repeats into an outage and makes it worse; with one, repeats stay a tenth of the calls.
+"""
+
+import random
+from collections import deque
+from collections.abc import Callable
+
+from app.exchanges.errors import ExchangeError, ExchangeUnavailable, OutOfService, RateLimited, Resting, Unreachable
+from app.exchanges.turns import Sleep
+
+RETRIES_CAP = 2
+RETRY_AFTER_CAP_SECONDS = 3.0  # an exchange that asks for a longer wait is not tried again within the call
+_WINDOW_SECONDS = 60.0
+_SHARE = 0.1
+_FLOOR = 3
+_BASE_SECONDS = 0.25
+_RATE_LIMITED_BASE_SECONDS = 1.0
+_LEAST_SHARE = 0.1  # of the deadline that a further attempt needs
+Draw = Callable[[float, float], float]
+
+
+class RetryBudget:
+    """Counts one origin's calls and retries of the last minute."""
+
+    def __init__(self, *, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._calls: deque[float] = deque()
+        self._retries: deque[float] = deque()
+
+    def count(self) -> tuple[int, int]:
+        """Return (calls, retries among them) of the last minute."""
+        start = self._monotonic() - _WINDOW_SECONDS
+        for moments in (self._calls, self._retries):
+            while moments and moments[0] <= start:
+                moments.popleft()
+        return len(self._calls), len(self._retries)
+
+    def note_call(self) -> None:
+        self._calls.append(self._monotonic())
+
+    def take_retry(self) -> bool:
+        """Take one retry from the budget; False when it is used up. A few a minute are always allowed."""
+        calls, retries = self.count()
+        if retries >= max(_FLOOR, calls * _SHARE):
+            return False
+        self._retries.append(self._monotonic())
+        return True
+
+
+class Attempts:
+    """The attempts of one call: one deadline over all of them and the waits between. Make it, use it for one call.
+
+    `budget` is None where nothing is ever tried again: a call that changes something, an exchange played in process.
+    """
+
+    def __init__(
+        self,
+        *,
+        budget: RetryBudget | None,
+        deadline_seconds: float,
+        monotonic: Callable[[], float],
+        sleep: Sleep,
+        draw: Draw = random.uniform,
+    ) -> None:
+        self._budget = budget
+        self._deadline_seconds = deadline_seconds
+        self._monotonic = monotonic
+        self._sleep = sleep
+        self._draw = draw
+        self._started_at: float | None = None
+        self._retries = 0
+
+    def take_seconds(self) -> float:
+        """Return the seconds that are left; the first question starts the clock, so waiting for a turn is not counted."""
+        if self._started_at is None:
+            self._started_at = self._monotonic()
+        return self._deadline_seconds - (self._monotonic() - self._started_at)
+
+    async def wait_to_retry(self, error: ExchangeError, *, is_answered: bool) -> bool:
+        """Wait and return True when the call may be made once more; return False, at once, when it may not.
+
+        `is_answered` tells whether the exchange answered at all: a body above our caps is not asked for again.
+        """
+        if self._budget is None or self._retries >= RETRIES_CAP or not _is_passing(error, is_answered=is_answered):
+            return False
+        wait = self._choose_wait(error)
+        if wait is None or wait + self._deadline_seconds * _LEAST_SHARE > self.take_seconds() or not self._budget.take_retry():
+            return False
+        self._retries += 1
+        await self._sleep(wait)
+        return True
+
+    def _choose_wait(self, error: ExchangeError) -> float | None:
+        """Return the seconds to wait: full jitter over a doubling span, never less than the exchange asked for."""
+        least = error.retry_after_seconds or 0.0
+        if least > RETRY_AFTER_CAP_SECONDS:
+            return None
+        first = _RATE_LIMITED_BASE_SECONDS if isinstance(error, RateLimited) else _BASE_SECONDS
+        return least + self._draw(0.0, first * 2**self._retries)
+
+
+def _is_passing(error: ExchangeError, *, is_answered: bool) -> bool:
+    """Whether the same question may get a better answer soon: weather that the exchange itself made, and no verdict."""
+    if not isinstance(error, ExchangeUnavailable) or isinstance(error, Resting):
+        return False
+    return is_answered if isinstance(error, OutOfService | RateLimited) else is_answered or isinstance(error, Unreachable)
