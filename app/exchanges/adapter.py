@@ -180,10 +180,9 @@ class ExchangeAdapter(ABC):
     async def _send(
         self, call: Call, *, query: Query, path: Mapping[str, str], body: Json, expected: Expected
     ) -> tuple[Reply, Json]:
-        if not self.may_ask(call):
         """Make a declared call, a read again when it met passing weather; each attempt leaves its evidence."""
+        if not self.may_ask(call):
             raise UndeclaredCall(call=call.label)
-        asked_at = self.context.clock()
         request = self._build(call, query=query, path=path, body=body)
         attempts = self.context.http.start_attempts(self.context.base_url, is_read=call.method == "GET")
         while True:
@@ -198,6 +197,7 @@ class ExchangeAdapter(ABC):
     async def _attempt(
         self, call: Call, request: OutgoingRequest, *, attempts: Attempts, expected: Expected
     ) -> tuple[Reply, Json]:
+        asked_at = self.context.clock()
         reply: Reply | None = None
         outcome = "internal"
         try:
@@ -205,11 +205,11 @@ class ExchangeAdapter(ABC):
             reply = await self._transmit(request, call=call, attempts=attempts)
             answer = self._judge(reply, call=call, expected=expected)
             outcome = "ok"
-        except ExchangeError as error:
         except ClockSkew as error:
             self.context.offset.forget()
             outcome = error.code
             raise
+        except ExchangeError as error:
             outcome = error.code
             raise
         finally:
@@ -229,6 +229,8 @@ class ExchangeAdapter(ABC):
             return await send(request)
         if not self.exchange.one_call_at_a_time:
             return await send(self.sign(request))
+        async with self.context.turn.take(self.exchange.calls_per_second):
+            return await send(self.sign(request))
 
     def _heed(self, error: ExchangeUnavailable) -> None:
         """Keep the wait that the exchange itself asked for: nothing is asked with this key before it is over."""
@@ -239,8 +241,6 @@ class ExchangeAdapter(ABC):
         left = 0.0 if self._rests_until is None else self._rests_until - self.context.http.monotonic()
         if left > 0:
             raise RateLimited(call=call.label, retry_after_seconds=left)
-        async with self.context.turn.take(self.exchange.calls_per_second):
-            return await send(self.sign(request))
 
     def _build(self, call: Call, *, query: Query, path: Mapping[str, str], body: Json) -> OutgoingRequest:
         if any(value in ("", ".", "..") for value in path.values()):

@@ -195,11 +195,11 @@ class ClockReading:
 
     ahead_seconds: float | None
     latency_ms: int
+    is_corrected: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class KeyReport:
-    is_corrected: bool = False
     """What a check found out. `allowed_ips` and `expires_at` are None where the exchange does not tell.
 
     `waiting` means the exchange still waits for the trader's e-mail confirmation.

@@ -75,7 +75,7 @@ _GUIDE = (
     GuideStep(
         "Come back here",
         "Paste Access Key and Private Key into the form. The key now stands in the list of API Management: Delete removes it, "
-        "Delete all clears the list. With Address Management on, withdrawals only go to addresses you listed: worth switching on.",
+        "Delete all clears the list. With Address Management on, withdrawals only go to addresses you listed: worth it.",
     ),
 )
 
