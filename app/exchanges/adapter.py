@@ -140,10 +140,11 @@ class ExchangeAdapter(ABC):
             return None
 
     def may_ask(self, call: Call) -> bool:
-        """Whether the call is declared and the probe policy allows it; a non-GET must name the policy it needs."""
+        """Whether the call is declared and the probe policy allows it; what is no read must name the policy it needs."""
         ranks = list(ProbePolicy)
         is_allowed = ranks.index(call.probe) <= ranks.index(self.context.probes)
-        return call in self.calls and is_allowed and (call.method == "GET" or call.probe is not ProbePolicy.READS)
+        is_read = call.method == "GET" or (call.method == "POST" and call.reads)
+        return call in self.calls and is_allowed and (is_read or call.probe is not ProbePolicy.READS)
 
     def probed(self, answer: bool | None, call: Call) -> Grant:  # noqa: FBT001  # None is the third answer
         """Return the grant a harmless call showed; None means it showed nothing."""

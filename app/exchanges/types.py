@@ -152,13 +152,17 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request an adapter may make. `path` may hold `{name}` placeholders; `probe` is the policy a non-GET needs."""
+    """A request an adapter may make. `path` may hold `{name}` placeholders; `probe` is the policy a non-GET needs.
+
+    `reads` marks a POST that only reads, at an exchange that takes every signed call as a POST: it needs no policy.
+    """
 
     method: str
     path: str
     needs: Permission | None = None
     probe: ProbePolicy = ProbePolicy.READS
     public: bool = False
+    reads: bool = False
 
     @property
     def label(self) -> str:
