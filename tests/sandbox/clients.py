@@ -89,6 +89,38 @@ class BitexbitClient:
         return await self.http.request(method, f"{self.origin}/bitexbit{path}", content=text or None, headers=headers)
 
 
+class BinanceClient:
+    def __init__(self, http: httpx.AsyncClient, scenario: str, clock: Callable[[], datetime]) -> None:
+        self.http, self.clock = http, clock
+        self.key, self.secret = find_secrets("binance", scenario)
+
+    async def ask(self, method: str, path: str, *, ahead_ms: int = 0, as_form: bool = False, **entered: str) -> httpx.Response:
+        moment = int(self.clock().timestamp() * 1000) + ahead_ms
+        text = "&".join(f"{name}={quote(value, safe='')}" for name, value in {**entered, "timestamp": str(moment)}.items())
+        text += "&signature=" + hmac.new(self.secret.encode(), text.encode(), hashlib.sha256).hexdigest()
+        headers = {"X-MBX-APIKEY": self.key, "Content-Type": "application/x-www-form-urlencoded"}
+        if as_form:
+            return await self.http.request(method, f"{ORIGIN}/binance{path}", content=text, headers=headers)
+        return await self.http.request(method, f"{ORIGIN}/binance{path}?{text}", headers=headers)
+
+
+class KrakenClient:
+    def __init__(self, http: httpx.AsyncClient, scenario: str, clock: Callable[[], datetime]) -> None:
+        self.http, self.clock = http, clock
+        self.key, self.secret = find_secrets("kraken", scenario)
+        self.nonce = 0
+
+    async def ask(self, path: str, *, as_json: bool = False, nonce: int | None = None, **entered: Any) -> httpx.Response:
+        self.nonce = nonce or max(self.nonce + 1, int(self.clock().timestamp() * 1000))
+        fields = {"nonce": self.nonce, **entered}
+        text = json.dumps(fields) if as_json else "&".join(f"{name}={quote(str(value))}" for name, value in fields.items())
+        signed = f"/0/private/{path}".encode() + hashlib.sha256(f"{self.nonce}{text}".encode()).digest()
+        mac = hmac.new(base64.b64decode(self.secret), signed, hashlib.sha512).digest()
+        kind = "application/json" if as_json else "application/x-www-form-urlencoded"
+        headers = {"API-Key": self.key, "API-Sign": base64.b64encode(mac).decode(), "Content-Type": kind}
+        return await self.http.post(f"{ORIGIN}/kraken/0/private/{path}", content=text, headers=headers)
+
+
 class MovableClock:
     """A clock that stands where the test puts it."""
 

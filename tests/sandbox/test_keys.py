@@ -39,6 +39,11 @@ OWN = {
         "ed25519": ("balances", "connected", None, True),
     },
     "bitexbit": {},
+    "binance": {
+        "ip-restricted": ("balances", "invalid_key", "invalid_key", False),
+        "expiring": ("trading", "expiring", "key_expiring", True),
+        "demo-key": ("balances", "invalid_key", "invalid_key", False),
+    },
 }
 
 
@@ -84,6 +89,7 @@ def test_values_are_the_same_every_time_and_never_twice() -> None:
             r"([0-9a-f]{8}-){3}[0-9a-f]{5}|-----BEGIN PRIVATE KEY-----[\s\S]+",
         ),
         ("bitexbit", r"[0-9a-f]{40}", r"[A-Za-z0-9]{64}"),
+        ("binance", r"[A-Za-z0-9]{64}", r"[A-Za-z0-9]{64}"),
     ],
 )
 def test_values_look_like_the_exchanges_own(exchange: str, key_look: str, secret_look: str) -> None:
