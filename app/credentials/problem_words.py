@@ -35,8 +35,8 @@ WORDS: Mapping[str, Words] = {
     ),
     "invalid_key": Words(
         cause="{exchange} does not know this key.",
-        remedy="It was mistyped, switched off, deleted, or belongs to another site. Copy it again, or create a new one at "
-        "{exchange}.",
+        remedy="See that {key} and {secret} are not swapped and copy both again. If that does not help, the key was switched "
+        "off or deleted, or belongs to another site: create a new one at {exchange}.",
         reply="{exchange} does not know this key any more: it was deleted, switched off or replaced there, or copied "
         "incompletely. Create a new key at {exchange} and put it in with Replace key in Keydeck.",
         operator="The exchange does not know the key. Only the trader can mend this.",
