@@ -106,9 +106,11 @@ def test_credential_queries_are_scoped_to_their_owner() -> None:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_"):
                 parameters = {argument.arg for argument in [*node.args.args, *node.args.kwonlyargs]}
                 rows = {"credential", "check", "row", "secret", "event"}
-                assert "user_id" in parameters or parameters & rows or node.name.endswith(("_for_support", "_for_operations")), (
-                    node.name
-                )
+                assert (
+                    "user_id" in parameters
+                    or parameters & rows
+                    or node.name.endswith(("_for_support", "_for_operations", "_for_worker"))
+                ), node.name
 
 
 @pytest.mark.parametrize("slug", SLUGS)

@@ -1,6 +1,7 @@
 """Writes what a verb leaves behind, in the unit of work it runs in: rows, history, balances, and the audit event."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.exc import IntegrityError
@@ -9,13 +10,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.accounts.current_user import Principal
 from app.audit import record_event
 from app.clock import Clock
-from app.credentials import repository
+from app.credentials import repository, schedule_repository
 from app.credentials.attempts import Attempt
 from app.credentials.check_run import CheckOutcome
 from app.credentials.models import Credential, KeyCheck
 from app.credentials.repository import CredentialRow
 from app.credentials.safekeeping import Safekeeping
-from app.credentials.storage import choose_next_check, make_balance_values, make_check_row, make_locked_row, make_pointers
+from app.credentials.schedule import SCHEDULED, choose_next_check, choose_next_of_locked
+from app.credentials.status import tells_of_key
+from app.credentials.storage import make_balance_values, make_check_row, make_locked_row, make_pointers
 from app.exchanges.types import Exchange
 from app.identifiers import create_id
 from app.masking import Secret
@@ -102,15 +105,25 @@ class Bookkeeping:
         self.record(principal, "credential.replaced", row.id, exchange=row.exchange, environment=row.environment, label=row.label)
         return True
 
-    async def store_check(self, row: CredentialRow, outcome: CheckOutcome, *, reason: str, secrets: Iterable[Secret]) -> bool:
-        """Store a finished check. False, and nothing stored, when the credential was replaced or removed meanwhile."""
+    async def store_check(
+        self, row: CredentialRow, outcome: CheckOutcome, *, reason: str, secrets: Iterable[Secret], marked_at: datetime
+    ) -> bool:
+        """Store a finished check. False, and nothing stored, when the credential was replaced or removed meanwhile.
+
+        The same when the check took so long that another one has taken over its mark.
+        """
         check = make_check_row(outcome, credential_id=row.id, reason=reason, secrets=secrets)
-        next_check_at = choose_next_check(outcome, interval_seconds=self._settings.check_interval_seconds)
+        next_check_at = await self._choose_next_check(row, outcome)
         values: dict[str, Any] = {"checking_since": None, "next_check_at": next_check_at, **make_pointers(check)}
         if outcome.report is not None and outcome.report.account_id is not None:
             values["account_id"] = outcome.report.account_id
         is_changed = await repository.update_credential(
-            self._session, row.id, user_id=row.user_id, values=values, secret_version=row.secret_version
+            self._session,
+            row.id,
+            user_id=row.user_id,
+            values=values,
+            secret_version=row.secret_version,
+            marked_at=marked_at,
         )
         if is_changed:
             await repository.keep_pause(self._session, row.id, user_id=row.user_id)
@@ -119,9 +132,13 @@ class Bookkeeping:
 
     async def store_locked(self, row: CredentialRow, *, reason: str) -> None:
         """Store that the secrets did not open here; nobody was asked."""
-        check = make_locked_row(credential_id=row.id, reason=reason, now=self._clock())
-        values = {"checking_since": None, **make_pointers(check)}
+        now = self._clock()
+        check = make_locked_row(credential_id=row.id, reason=reason, now=now)
+        interval_seconds = self._settings.check_interval_seconds
+        next_check_at = choose_next_of_locked(credential_id=row.id, at=now, interval_seconds=interval_seconds)
+        values = {"checking_since": None, "next_check_at": next_check_at, **make_pointers(check)}
         await repository.update_credential(self._session, row.id, user_id=row.user_id, values=values)
+        await repository.keep_pause(self._session, row.id, user_id=row.user_id)
         await repository.add_check(self._session, check, keep=KEPT_CHECKS)
 
     def record(self, principal: Principal, action: str, credential_id: str, **detail: str) -> None:
@@ -146,9 +163,19 @@ class Bookkeeping:
             "fingerprint": attempt.fingerprint,
             "account_id": report.account_id if report is not None else None,
             "attested_at": attempt.attested_at,
-            "next_check_at": choose_next_check(attempt.outcome, interval_seconds=interval),
+            "next_check_at": choose_next_check(attempt.outcome, credential_id=check.credential_id, interval_seconds=interval),
             **make_pointers(check),
         }
+
+    async def _choose_next_check(self, row: CredentialRow, outcome: CheckOutcome) -> datetime:
+        """Return when to look again; after bad weather ever later, by how many scheduled checks it has spoiled already."""
+        failures = 0
+        if not tells_of_key(outcome.code):
+            failures = await schedule_repository.count_untelling_checks(
+                self._session, row.id, user_id=row.user_id, reason=SCHEDULED
+            )
+        interval_seconds = self._settings.check_interval_seconds
+        return choose_next_check(outcome, credential_id=row.id, interval_seconds=interval_seconds, earlier_failures=failures)
 
     async def _store_history(self, check: KeyCheck, outcome: CheckOutcome, *, user_id: str) -> None:
         await repository.add_check(self._session, check, keep=KEPT_CHECKS)

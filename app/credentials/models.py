@@ -24,6 +24,7 @@ class Credential(Base):
     __table_args__ = (
         UniqueConstraint("user_id", "exchange", "environment", "fingerprint"),
         Index("ix_credentials_user_id_id", "user_id", "id"),
+        Index("ix_credentials_next_check_at", "next_check_at"),
     )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)

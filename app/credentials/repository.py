@@ -103,12 +103,23 @@ async def add_credential(session: AsyncSession, credential: Credential, *, secre
 
 
 async def update_credential(
-    session: AsyncSession, credential_id: str, *, user_id: str, values: Mapping[str, Any], secret_version: int | None = None
+    session: AsyncSession,
+    credential_id: str,
+    *,
+    user_id: str,
+    values: Mapping[str, Any],
+    secret_version: int | None = None,
+    marked_at: datetime | None = None,
 ) -> bool:
-    """Change columns; with `secret_version` only if the key was not replaced meanwhile. Return whether a row was changed."""
+    """Change columns; return whether a row was changed.
+
+    With `secret_version` only if the key was not replaced meanwhile, with `marked_at` only if our check still has its mark.
+    """
     statement = update(Credential).where(Credential.id == credential_id, Credential.user_id == user_id)
     if secret_version is not None:
         statement = statement.where(Credential.secret_version == secret_version)
+    if marked_at is not None:
+        statement = statement.where(Credential.checking_since == marked_at)
     return await _count_rows(session, statement.values(**values)) == 1
 
 

@@ -4,6 +4,7 @@ The exchange is always asked with no transaction open; what it said is then stor
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -18,6 +19,8 @@ from app.credentials.entry import CleanEntry, clean_label, make_format_step, par
 from app.credentials.lookups import Lookups
 from app.credentials.repository import CredentialRow
 from app.credentials.safekeeping import Safekeeping
+from app.credentials.schedule import SCHEDULED
+from app.credentials.schedule_repository import ClaimedCheck
 from app.credentials.status import CHECK_TIME
 from app.credentials.views import CheckView, CredentialView, SupportCredentialView
 from app.exchanges.registry import Exchanges
@@ -87,19 +90,19 @@ class Credentials:
         row = await self._lookups.get_row(credential_id, user_id=principal.user_id)
         exchange = self._demand_offered(row)
         now = self._clock()
-        if not await repository.begin_check(self._session, row.id, user_id=row.user_id, now=now, stale_before=now - CHECK_TIME):
-            return await self.get(principal, credential_id)
-        try:
-            secrets = await self._safekeeping.open(row)
-        except VaultError:
-            await self._books.store_locked(row, reason=reason)
-            return await self.get(principal, credential_id)
-        await self._session.commit()  # the mark must be seen, and no transaction may wait on the network
-        format_step = make_format_step(secrets.values, exchange=exchange)
-        order = self._attempts.make_order(exchange, AccessPlan(row.plan), attested_at=row.attested_at, format_step=format_step)
-        outcome = await self._attempts.ask(order, Environment(row.environment), secrets, key_id=row.fingerprint, on_step=on_step)
-        await self._books.store_check(row, outcome, reason=reason, secrets=secrets.values.values())
+        if await repository.begin_check(self._session, row.id, user_id=row.user_id, now=now, stale_before=now - CHECK_TIME):
+            await self._check_marked(row, exchange, marked_at=now, reason=reason, on_step=on_step)
         return await self.get(principal, credential_id)
+
+    async def check_claimed(self, claim: ClaimedCheck) -> None:
+        """Check a credential on the server's own behalf; the schedule has marked it. Nothing when the mark is not ours any more.
+
+        Raises Problem where this server no longer offers the exchange; the mark then stays.
+        """
+        row = await repository.get_row(self._session, claim.credential_id, user_id=claim.user_id)
+        if row is None or row.checking_since != claim.marked_at:
+            return
+        await self._check_marked(row, self._demand_offered(row), marked_at=claim.marked_at, reason=SCHEDULED)
 
     async def replace(
         self,
@@ -164,6 +167,27 @@ class Credentials:
         self._books.record(
             principal, "credential.disconnected", row.id, exchange=row.exchange, environment=row.environment, label=row.label
         )
+
+    async def _check_marked(
+        self,
+        row: CredentialRow,
+        exchange: Exchange,
+        *,
+        marked_at: datetime,
+        reason: str,
+        on_step: StepListener | None = None,
+    ) -> None:
+        """Make the check that the mark stands for, and store what came back."""
+        try:
+            secrets = await self._safekeeping.open(row)
+        except VaultError:
+            await self._books.store_locked(row, reason=reason)
+            return
+        await self._session.commit()  # the mark must be seen, and no transaction may wait on the network
+        format_step = make_format_step(secrets.values, exchange=exchange)
+        order = self._attempts.make_order(exchange, AccessPlan(row.plan), attested_at=row.attested_at, format_step=format_step)
+        outcome = await self._attempts.ask(order, Environment(row.environment), secrets, key_id=row.fingerprint, on_step=on_step)
+        await self._books.store_check(row, outcome, reason=reason, secrets=secrets.values.values(), marked_at=marked_at)
 
     def _demand_offered(self, row: CredentialRow) -> Exchange:
         """Return the exchange. Raises Problem when this server no longer offers it, or this environment of it."""

@@ -1,7 +1,7 @@
-"""Makes the rows that a finished check leaves behind: history, newest balances, when to look again."""
+"""Makes the rows that a finished check leaves behind: history and newest balances."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from app.credentials.check_run import CheckOutcome
@@ -66,9 +66,3 @@ def make_balance_values(outcome: CheckOutcome) -> dict[str, Any]:
         "failed_at": None,
         "failure_code": None,
     }
-
-
-def choose_next_check(outcome: CheckOutcome, *, interval_seconds: int) -> datetime:
-    """Return when to look again: after the usual time, or later when the exchange asked for it."""
-    asked = outcome.error.retry_after_seconds if outcome.error is not None else None
-    return outcome.finished_at + timedelta(seconds=max(interval_seconds, asked or 0))

@@ -104,6 +104,7 @@ def upgrade() -> None:
     sa.UniqueConstraint('user_id', 'exchange', 'environment', 'fingerprint', name=op.f('uq_credentials_user_id_exchange_environment_fingerprint'))
     )
     with op.batch_alter_table('credentials', schema=None) as batch_op:
+        batch_op.create_index('ix_credentials_next_check_at', ['next_check_at'], unique=False)
         batch_op.create_index('ix_credentials_user_id_id', ['user_id', 'id'], unique=False)
 
     op.create_table('invitations',
@@ -201,6 +202,7 @@ def downgrade() -> None:
     op.drop_table('invitations')
     with op.batch_alter_table('credentials', schema=None) as batch_op:
         batch_op.drop_index('ix_credentials_user_id_id')
+        batch_op.drop_index('ix_credentials_next_check_at')
 
     op.drop_table('credentials')
     with op.batch_alter_table('audit_events', schema=None) as batch_op:
