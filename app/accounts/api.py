@@ -5,6 +5,7 @@ from pydantic import BaseModel, ConfigDict
 
 from app.accounts.current_user import ApiUser
 from app.accounts.roles import Role, Scope, list_scopes_for
+from app.web.documents import describe_refusals
 
 router = APIRouter(prefix="/api/v1", tags=["account"])
 
@@ -31,7 +32,7 @@ class Account(BaseModel):
     scopes: list[Scope]
 
 
-@router.get("/account")
+@router.get("/account", responses=describe_refusals(401))
 async def get_account(principal: ApiUser) -> Account:
     """Say whose token this is and what it may do."""
     allowed = list_scopes_for(principal.roles)

@@ -13,6 +13,7 @@ from app.balances.routes import open_balances
 from app.balances.service import Overview
 from app.balances.totals import AssetTotal, Coverage, CredentialPart, EnvironmentTotals, Sum
 from app.db import SessionDep
+from app.web.documents import describe_refusals
 
 router = APIRouter(prefix="/api/v1", tags=["balances"])
 NO_VALUATION = "no valuation yet"
@@ -59,7 +60,7 @@ class CoverageOut(BaseModel):
     incomplete: list[IncompleteOut] = Field(description="Counted, but an account of the exchange is missing.")
 
 
-class EnvironmentOut(BaseModel):
+class EnvironmentCoverageOut(BaseModel):
     environment: str = Field(examples=["live"])
     coverage: CoverageOut
 
@@ -83,7 +84,7 @@ class BalanceOut(AmountsOut):
     asset: str
 
 
-class CredentialOut(BaseModel):
+class CountedCredentialOut(BaseModel):
     id: str
     label: str
     exchange: str
@@ -100,7 +101,7 @@ class CredentialOut(BaseModel):
     missing: list[MissingOut]
 
 
-class BalancesOut(BaseModel):
+class TotalsOut(BaseModel):
     """All balances of the token's owner. Nothing is asked at an exchange: ages say how old each part is."""
 
     model_config = ConfigDict(
@@ -135,33 +136,33 @@ class BalancesOut(BaseModel):
     value_reason: str | None = Field(examples=[NO_VALUATION])
     as_of: datetime
     coverage: CoverageOut
-    environments: list[EnvironmentOut]
+    environments: list[EnvironmentCoverageOut]
     assets: list[AssetOut]
-    credentials: list[CredentialOut]
+    credentials: list[CountedCredentialOut]
 
 
-@router.get("/balances")
+@router.get("/balances", responses=describe_refusals(401, 403, 422))
 async def read_balances(
     request: Request,
     principal: ApiBalances,
     session: SessionDep,
     currency: Annotated[Currency, Query(description="Currency to value the total in.")] = "USD",
-) -> BalancesOut:
+) -> TotalsOut:
     """Totals per asset and environment, balances per credential, and how much of the whole they cover."""
     overview = await open_balances(request, session).describe(principal)
     return present(overview, currency=currency)
 
 
-def present(overview: Overview, *, currency: Currency) -> BalancesOut:
+def present(overview: Overview, *, currency: Currency) -> TotalsOut:
     now = overview.now
-    return BalancesOut(
+    return TotalsOut(
         currency=currency,
         value=None,
         value_reason=NO_VALUATION,
         as_of=now,
         coverage=_present_coverage(overview.coverage, now=now),
         environments=[
-            EnvironmentOut(environment=totals.environment.value, coverage=_present_coverage(totals.coverage, now=now))
+            EnvironmentCoverageOut(environment=totals.environment.value, coverage=_present_coverage(totals.coverage, now=now))
             for totals in overview.environments
         ],
         assets=[_present_asset(totals, line) for totals in overview.environments for line in totals.assets],
@@ -224,8 +225,8 @@ def _present_asset(totals: EnvironmentTotals, line: AssetTotal) -> AssetOut:
     )
 
 
-def _present_credential(part: CredentialPart, *, now: datetime) -> CredentialOut:
-    return CredentialOut(
+def _present_credential(part: CredentialPart, *, now: datetime) -> CountedCredentialOut:
+    return CountedCredentialOut(
         id=part.id,
         label=part.label,
         exchange=part.exchange.slug,

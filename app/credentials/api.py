@@ -77,7 +77,7 @@ async def connect(
     return present_credential(view, now=request.app.state.clock())
 
 
-@router.get("/credentials", responses=_describe(401, 403))
+@router.get("/credentials", responses=_describe(401, 403, 422))
 async def list_credentials(
     request: Request, principal: ApiStatus, credentials: CredentialsDep, cursor: Cursor = None, limit: Limit = 50
 ) -> CredentialPage:
@@ -87,7 +87,7 @@ async def list_credentials(
     return CredentialPage(items=[present_credential(view, now=now) for view in views], next_cursor=following)
 
 
-@router.get("/credentials/{credential_id}", responses=_describe(401, 403, 404))
+@router.get("/credentials/{credential_id}", responses=_describe(401, 403, 404, 422))
 async def get_credential(
     request: Request, principal: ApiStatus, credential_id: CredentialId, credentials: CredentialsDep
 ) -> CredentialOut:
@@ -111,13 +111,13 @@ async def update_credential(
     return present_credential(view, now=request.app.state.clock())
 
 
-@router.delete("/credentials/{credential_id}", status_code=204, responses=_describe(401, 403, 404))
+@router.delete("/credentials/{credential_id}", status_code=204, responses=_describe(401, 403, 404, 422))
 async def disconnect(principal: ApiManage, credential_id: CredentialId, credentials: CredentialsDep) -> None:
     """Erase the credential, its secrets, checks and balances. Delete the key at the exchange too."""
     await credentials.disconnect(principal, credential_id)
 
 
-@router.post("/credentials/{credential_id}/check", responses=_describe(401, 403, 404, 409))
+@router.post("/credentials/{credential_id}/check", responses=_describe(401, 403, 404, 409, 422))
 async def check(
     request: Request, principal: ApiManage, credential_id: CredentialId, credentials: CredentialsDep
 ) -> CredentialOut:
@@ -141,7 +141,7 @@ async def replace(
     return present_credential(view, now=request.app.state.clock())
 
 
-@router.get("/credentials/{credential_id}/checks", responses=_describe(401, 403, 404))
+@router.get("/credentials/{credential_id}/checks", responses=_describe(401, 403, 404, 422))
 async def list_checks(
     principal: ApiStatus, credential_id: CredentialId, credentials: CredentialsDep, cursor: Cursor = None, limit: Limit = 20
 ) -> CheckPage:

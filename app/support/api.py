@@ -10,6 +10,7 @@ from app.accounts.current_user import ApiSupport
 from app.credentials.views import SupportCredentialView
 from app.support.routes import open_support
 from app.support.service import LONGEST_QUERY, SHORTEST_QUERY, LookUp
+from app.web.documents import describe_refusals
 
 router = APIRouter(prefix="/api/v1/support", tags=["support"])
 
@@ -51,7 +52,7 @@ class SupportLookUpOut(BaseModel):
     left_out: int = Field(description="Matches beyond the first 20; search more narrowly.", examples=[0])
 
 
-@router.get("/credentials")
+@router.get("/credentials", responses=describe_refusals(401, 403, 422))
 async def find_credentials(
     request: Request,
     principal: ApiSupport,
