@@ -5,7 +5,7 @@ Passwords and secrets come by prompt, standard input or file, never as an argume
 
 import typer
 
-from app.commands import credentials, people, sandbox, server, stored_keys
+from app.commands import credentials, people, sandbox, server, stored_keys, worker
 
 app = typer.Typer(
     name="keydeck",
@@ -15,6 +15,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # its tracebacks print local variables
 )
 app.command()(server.serve)
+app.command()(worker.worker)
 app.command()(server.migrate)
 app.command()(server.healthcheck)
 app.command()(server.openapi)

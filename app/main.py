@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import __version__, schema
 from app.accounts import api as accounts_api
@@ -19,6 +20,7 @@ from app.balances import routes as balances_pages
 from app.clock import Clock, utc_now
 from app.credentials import api as credentials_api
 from app.credentials import routes as credentials_pages
+from app.credentials.service import Credentials
 from app.db import Database
 from app.exchanges.adapter import ExchangeAdapter
 from app.exchanges.http import DEADLINE_SECONDS, ExchangeHttp
@@ -34,6 +36,7 @@ from app.support import routes as support_pages
 from app.vault.boot import open_vault
 from app.web import errors, gallery, security, theme
 from app.web.pages import Pages
+from app.worker import Worker
 
 ROOT = Path(__file__).resolve().parent.parent
 _ROUTERS = (
@@ -53,26 +56,32 @@ _ROUTERS = (
 class Outside:
     """What the app is handed from outside, so that tests can hand in something else.
 
-    `sleep` is how the sandbox is slow, `pause` how Keydeck waits its turn at an exchange.
+    `sleep` is how the sandbox is slow, `pause` how Keydeck waits its turn at an exchange, `rest` how an idle worker waits.
     """
 
     clock: Clock = utc_now
     transport: httpx.AsyncBaseTransport | None = None
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     pause: Callable[[float], Awaitable[object]] = asyncio.sleep
+    rest: Callable[[float], Awaitable[object]] = asyncio.sleep
     deadline_seconds: float = DEADLINE_SECONDS
     adapters: Mapping[str, type[ExchangeAdapter]] | None = None
     passwords: Passwords | None = None
 
 
-def create_app(settings: Settings, *, outside: Outside | None = None) -> FastAPI:
-    """Return the web application. Its lifespan opens database, vault and the outgoing client, and closes them."""
+def create_app(settings: Settings, *, outside: Outside | None = None, runs_worker: bool = False) -> FastAPI:
+    """Return the web application. Its lifespan opens database, vault and the outgoing client, and closes them.
+
+    With `runs_worker` it also checks stored keys as they come due; `app.state.worker` is then its worker, else None.
+    """
     given = outside or Outside()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             await _open(app, settings, given, stack)
+            if runs_worker:
+                await _start_worker(app, given, stack)
             yield
 
     app = FastAPI(
@@ -85,6 +94,7 @@ def create_app(settings: Settings, *, outside: Outside | None = None) -> FastAPI
         lifespan=lifespan,
     )
     app.state.settings = settings
+    app.state.worker = None
     app.state.clock = given.clock
     app.state.schema_head = schema.read_head()
     app.state.passwords = given.passwords or Passwords()
@@ -131,3 +141,21 @@ async def _open(app: FastAPI, settings: Settings, outside: Outside, stack: Async
         kinds=kinds,
         sleep=outside.pause,
     )
+
+
+async def _start_worker(app: FastAPI, outside: Outside, stack: AsyncExitStack) -> None:
+    """Let a worker run until the stack closes; it then ends what it has begun, or gives it back."""
+    state = app.state
+
+    def make_credentials(session: AsyncSession) -> Credentials:
+        return Credentials(session, vault=state.vault, exchanges=state.exchanges, settings=state.settings, clock=outside.clock)
+
+    worker = Worker(state.database, make_credentials, clock=outside.clock, sleep=outside.rest)
+    running = asyncio.create_task(worker.run())
+
+    async def end() -> None:
+        worker.stop()
+        await running
+
+    stack.push_async_callback(end)
+    state.worker = worker

@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 import sys
+from types import FrameType
 from typing import Annotated
 from urllib.error import URLError
 from urllib.request import Request, build_opener
@@ -23,9 +24,22 @@ from app.vault.boot import open_vault
 _STOP_SECONDS = 20
 
 
-def serve(migrate: Annotated[bool, typer.Option("--migrate", help="Bring the database up to date first.")] = False) -> None:
-    """Start the web server."""
-    run(lambda settings: _serve(settings, migrates=migrate))
+class _Server(uvicorn.Server):
+    """A server that tells its worker to end as soon as it is told itself, so that both take their time at once."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        worker = self.config.app.state.worker  # type: ignore[union-attr]  # the app is always handed over as an object
+        if worker is not None:
+            asyncio.get_running_loop().call_soon_threadsafe(worker.stop)
+        super().handle_exit(sig, frame)
+
+
+def serve(
+    migrate: Annotated[bool, typer.Option("--migrate", help="Bring the database up to date first.")] = False,
+    worker: Annotated[bool, typer.Option(help="Check stored keys in this process too.")] = True,
+) -> None:
+    """Start the web server, which also checks stored keys as they come due."""
+    run(lambda settings: _serve(settings, migrates=migrate, runs_worker=worker))
 
 
 def migrate() -> None:
@@ -56,14 +70,14 @@ async def _migrate(settings: Settings) -> None:
         await schema.migrate(database)
 
 
-async def _serve(settings: Settings, *, migrates: bool) -> None:
+async def _serve(settings: Settings, *, migrates: bool, runs_worker: bool) -> None:
     configure_logging(settings, stream=sys.stderr)
     if migrates:
         await _migrate(settings)
-    await _prove_ready(settings)
+    await prove_ready(settings)
     listener = _listen(settings)
     config = uvicorn.Config(
-        create_app(settings),
+        create_app(settings, runs_worker=runs_worker),
         log_config=None,
         access_log=False,
         server_header=False,
@@ -71,7 +85,7 @@ async def _serve(settings: Settings, *, migrates: bool) -> None:
         forwarded_allow_ips=list(settings.trusted_proxies) or None,
         timeout_graceful_shutdown=_STOP_SECONDS,
     )
-    server = uvicorn.Server(config)
+    server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started and not serving.done():  # noqa: ASYNC110  # uvicorn offers a flag, no event
         await asyncio.sleep(0.02)
@@ -82,7 +96,7 @@ async def _serve(settings: Settings, *, migrates: bool) -> None:
         fail("the server did not start: see the lines above", exit_code=1)
 
 
-async def _prove_ready(settings: Settings) -> None:
+async def prove_ready(settings: Settings) -> None:
     """Refuse to start with one clear line when the database is old or the key ring is wrong."""
     async with open_database(settings) as database:
         revision = await schema.fetch_revision(database)

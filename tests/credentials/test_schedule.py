@@ -1,0 +1,188 @@
+"""Which keys are due, who gets them, and when they come round again: alike on both databases."""
+
+import asyncio
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from app.accounts.models import User
+from app.credentials import schedule_repository
+from app.credentials.check_run import CheckOutcome
+from app.credentials.models import Credential
+from app.credentials.schedule import BACK_OFF_SECONDS, SPREAD, Schedule, choose_next_check, spread
+from app.credentials.status import CHECK_TIME
+from app.db import Database
+from app.exchanges.errors import Maintenance, RateLimited
+from tests.conftest import START, FakeClock
+
+INTERVAL_SECONDS = 900
+
+
+async def add_credentials(database: Database, count: int, **columns: Any) -> list[str]:
+    """Store credentials, due a second apart up to now, the first of them the longest."""
+    async with database.write() as session:
+        if await session.get(User, "usr_1") is None:
+            session.add(User(id="usr_1", email="trader@example.org", password_hash="x", roles=[], created_at=START))
+            await session.flush()
+        taken = (await session.execute(text("SELECT count(*) FROM credentials"))).scalar_one()
+        for number in range(taken, taken + count):
+            values = {"next_check_at": START - timedelta(seconds=taken + count - number - 1), **columns}
+            session.add(
+                Credential(
+                    id=f"crd_{number:06}", user_id="usr_1", exchange="htx", environment="live", label="Main", plan="balances",
+                    key_hint="f3a9", fingerprint=f"{number}", secret_version=1, created_at=START, updated_at=START, **values,
+                )
+            )  # fmt: skip
+    return [f"crd_{number:06}" for number in range(taken, taken + count)]
+
+
+async def claim(database: Database, clock: FakeClock, *, limit: int = 100) -> list[str]:
+    async with database.write() as session:
+        return [found.credential_id for found in await Schedule(session, clock=clock).claim(limit=limit)]
+
+
+async def has_due(database: Database, clock: FakeClock) -> bool:
+    async with database.read() as session:
+        return await Schedule(session, clock=clock).has_due()
+
+
+async def test_a_claim_takes_what_is_due_once(database: Database, clock: FakeClock) -> None:
+    due = await add_credentials(database, 5)
+    await add_credentials(database, 1, next_check_at=START + timedelta(seconds=1))
+    await add_credentials(database, 1, next_check_at=None)
+    await add_credentials(database, 1, paused_at=START)
+    await add_credentials(database, 1, checking_since=START - CHECK_TIME + timedelta(seconds=1))
+    abandoned = await add_credentials(database, 1, checking_since=START - CHECK_TIME)
+
+    assert sorted(await claim(database, clock, limit=3)) == due[:3], "the longest due come first, and no more than asked for"
+    assert await has_due(database, clock)
+    assert sorted(await claim(database, clock)) == [*due[3:], *abandoned]
+    assert not await has_due(database, clock)
+    assert await claim(database, clock) == []
+
+    clock.advance(minutes=2)
+    assert len(await claim(database, clock)) == 8, "marks without an end are taken over after two minutes"
+
+
+async def test_claims_made_side_by_side_never_meet(database: Database, clock: FakeClock) -> None:
+    due = await add_credentials(database, 60)
+    claimed = await asyncio.gather(*[claim(database, clock, limit=7) for _ in range(6)])
+    while more := await claim(database, clock, limit=7):
+        claimed.append(more)
+    assert sorted(found for batch in claimed for found in batch) == due
+    assert max(map(len, claimed)) == 7
+
+
+async def test_a_claim_ends_only_for_who_holds_it(database: Database, clock: FakeClock) -> None:
+    await add_credentials(database, 1)
+    async with database.write() as session:
+        schedule = Schedule(session, clock=clock)
+        (first,) = await schedule.claim(limit=1)
+        clock.advance(minutes=3)
+        (second,) = await schedule.claim(limit=1)
+        await schedule.give_back(first)
+        await schedule.put_off(first, seconds=60)
+        assert not await schedule.has_due()
+        await schedule.put_off(second, seconds=60)
+        clock.advance(seconds=50)
+        assert not await schedule.has_due()
+        clock.advance(seconds=20)
+        (third,) = await schedule.claim(limit=1)
+        await schedule.give_back(third)
+        assert await schedule.has_due(), "what is given back is due at once"
+
+
+async def test_a_credential_paused_meanwhile_is_not_planned_again(database: Database, clock: FakeClock) -> None:
+    await add_credentials(database, 1)
+    async with database.write() as session:
+        schedule = Schedule(session, clock=clock)
+        (claimed,) = await schedule.claim(limit=1)
+        await session.execute(text("UPDATE credentials SET paused_at = created_at, next_check_at = NULL"))
+        await schedule.put_off(claimed, seconds=60)
+        row = (await session.execute(text("SELECT checking_since, next_check_at FROM credentials"))).one()
+    assert tuple(row) == (None, None)
+
+
+async def test_the_due_query_uses_its_index(database: Database, clock: FakeClock) -> None:
+    await add_credentials(database, 3000, next_check_at=START + timedelta(hours=1))
+    await add_credentials(database, 20)
+    due = schedule_repository._is_due(clock.now, clock.now - CHECK_TIME)
+    query = Credential.__table__.select().with_only_columns(Credential.id).where(due).order_by(Credential.next_check_at).limit(8)
+    plain = str(query.compile(database.engine.sync_engine, compile_kwargs={"literal_binds": True}))
+    async with database.write() as session:
+        await session.execute(text("ANALYZE"))
+    async with database.read() as session:
+        explain = "EXPLAIN QUERY PLAN" if database.is_sqlite else "EXPLAIN"
+        plan = " ".join(str(row) for row in await session.execute(text(f"{explain} {plain}".replace(":", "\\:"))))
+    assert "ix_credentials_next_check_at" in plan
+
+
+def make_outcome(code: str = "ok", **changes: Any) -> CheckOutcome:
+    outcome = CheckOutcome(START, START, code, None, None, None, None, (), ())
+    return replace(outcome, **changes)
+
+
+def measure_wait(outcome: CheckOutcome, *, failures: int = 0, interval_seconds: int = INTERVAL_SECONDS) -> tuple[float, float]:
+    """Return the shortest and the longest wait over many credentials, in seconds."""
+    waits = [
+        (
+            choose_next_check(
+                outcome, credential_id=f"crd_{number}", interval_seconds=interval_seconds, earlier_failures=failures
+            )
+            - START
+        ).total_seconds()
+        for number in range(300)
+    ]
+    return min(waits), max(waits)
+
+
+def near(seconds: float) -> tuple[Any, Any]:
+    """Return the ends of the spread, which three hundred credentials come near."""
+    return pytest.approx(seconds * (1 - SPREAD), rel=0.01), pytest.approx(seconds * (1 + SPREAD), rel=0.01)
+
+
+def test_waits_are_spread_by_a_tenth_and_anew_each_time() -> None:
+    assert measure_wait(make_outcome()) == near(INTERVAL_SECONDS)
+    moments = [START + timedelta(minutes=15 * number) for number in range(20)]
+    shares = {spread(1.0, credential_id="crd_1", at=moment) for moment in moments}
+    assert len(shares) == 20
+    assert all(0.9 <= share <= 1.1 for share in shares)
+
+
+@pytest.mark.parametrize("code", ["maintenance", "unreachable", "rate_limited", "exchange_unavailable", "clock_skew", "internal"])
+def test_bad_weather_is_looked_at_soon_and_then_ever_later(code: str) -> None:
+    for failures, seconds in enumerate((*BACK_OFF_SECONDS, BACK_OFF_SECONDS[-1])):
+        assert measure_wait(make_outcome(code), failures=failures) == near(seconds)
+    assert measure_wait(make_outcome(code), failures=3, interval_seconds=30) == near(30), "never less often than usual"
+
+
+@pytest.mark.parametrize("code", ["invalid_key", "bad_signature", "key_expired", "locked"])
+def test_a_dead_key_is_looked_at_once_an_hour(code: str) -> None:
+    assert measure_wait(make_outcome(code)) == near(3600)
+    assert measure_wait(make_outcome(code), interval_seconds=7200) == near(7200)
+
+
+@pytest.mark.parametrize("code", ["ip_not_allowed", "permission_missing", "waiting", "withdraw_enabled", "account_blocked"])
+def test_what_its_owner_can_mend_keeps_the_usual_interval(code: str) -> None:
+    assert measure_wait(make_outcome(code)) == near(INTERVAL_SECONDS)
+
+
+def test_balances_that_bad_weather_kept_back_are_asked_for_sooner() -> None:
+    assert measure_wait(make_outcome(error=Maintenance(), balances_code="maintenance")) == near(300)
+    assert measure_wait(make_outcome(balances_code="permission_missing")) == near(INTERVAL_SECONDS)
+
+
+def test_a_wait_that_the_exchange_asks_for_is_never_cut_short() -> None:
+    for asked, code in ((120.0, "rate_limited"), (3600.0, "maintenance")):
+        shortest, longest = measure_wait(make_outcome(code, error=RateLimited(retry_after_seconds=asked)))
+        assert asked <= shortest < longest <= asked * 1.25
+    assert measure_wait(make_outcome("rate_limited", error=RateLimited(retry_after_seconds=1.0))) == near(60)
+
+
+def test_the_moments_are_the_check_s_own() -> None:
+    finished: datetime = START + timedelta(seconds=30)
+    at = choose_next_check(make_outcome(finished_at=finished), credential_id="crd_1", interval_seconds=INTERVAL_SECONDS)
+    assert at == finished + timedelta(seconds=spread(INTERVAL_SECONDS, credential_id="crd_1", at=finished))
