@@ -5,6 +5,7 @@ An adapter is data (exchange, calls, refusals) plus four small acts: `sign`, `fi
 """
 
 import json
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -43,8 +44,10 @@ from app.exchanges.types import (
     Secrets,
 )
 from app.exchanges.weather import name_weather
+from app.masking import MASK
 
 _WORDS_CAP = 300
+_LONG_TOKEN = re.compile(r"[A-Za-z0-9+/=%_-]{40,}")
 Query = Sequence[tuple[str, str]]
 Expected = Sequence[tuple[str, str]]  # (code, text fragment) of refusals that answer a probe's question with yes
 
@@ -185,7 +188,7 @@ class ExchangeAdapter(ABC):
         if not self.may_ask(call):
             raise UndeclaredCall(call=call.label)
         request = self._build(call, query=query, path=path, body=body)
-        attempts = self.context.http.start_attempts(self.context.base_url, is_read=call.method == "GET")
+        attempts = self.context.http.start_attempts(self.context.base_url, is_read=call.method == "GET" or call.reads)
         while True:
             try:
                 return await self._attempt(call, request, attempts=attempts, expected=expected)
@@ -274,9 +277,10 @@ class ExchangeAdapter(ABC):
         raise error
 
     def _clean_words(self, told: str) -> str:
-        """Return the exchange's words on one short line, our own secrets masked if it repeats them."""
+        """Return the exchange's words on one short line, our secrets and whatever looks like a signature masked."""
         for secret in self.context.secrets.values.values():
             told = secret.hide_in(told)
+        told = _LONG_TOKEN.sub(MASK, told)
         return "".join(letter if letter.isprintable() else " " for letter in told)[:_WORDS_CAP]
 
     def explain(self, error: type[ExchangeError], *, told: str, reply: Reply, call: Call) -> ExchangeError:

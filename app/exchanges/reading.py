@@ -10,7 +10,9 @@ from app.exchanges.errors import InvalidKey, UnexpectedReply
 from app.exchanges.http import Reply
 
 _DEPTH_CAP = 40
-_VALUES_CAP = 100_000  # a full account has 20,000; each costs memory many times its length
+_VALUES_CAP = 60_000  # lists, objects and commas: a full account has 20,000, and each costs many times its length
+_WIDE_CAP = 512 * 1024  # bytes of an answer that is not plain ASCII: one wide letter makes each letter cost four bytes
+_LONG_TEXT = re.compile(rb'"[^"]{65536}')
 _EXPONENT_CAP = 40
 _RETRY_AFTER_CAP_SECONDS = 3600.0
 # Possessive, and a text without an end reaches to the end: any other form is slow or large on hostile texts.
@@ -25,6 +27,8 @@ def parse_json(content: bytes) -> Json:
     def refuse(constant: str) -> Json:
         raise ValueError("not a finite number")
 
+    if _LONG_TEXT.search(content) or (len(content) > _WIDE_CAP and not content.isascii()):
+        raise ValueError("too long a text")
     if not _is_modest(content) and not _is_modest(_TEXTS.sub(b"", content)):
         raise ValueError("too deep or too many values")
     try:
@@ -34,7 +38,7 @@ def parse_json(content: bytes) -> Json:
 
 
 def _is_modest(content: bytes) -> bool:
-    return content.count(b",") < _VALUES_CAP and max_depth(content) <= _DEPTH_CAP
+    return sum(map(content.count, (b",", b"[", b"{"))) <= _VALUES_CAP and max_depth(content) <= _DEPTH_CAP
 
 
 def max_depth(content: bytes) -> int:

@@ -169,7 +169,7 @@ class BinanceAdapter(ExchangeAdapter):
         key = parse_public_key(self.context.secrets["api_key"].reveal())
         secret = self.context.secrets["secret_key"].reveal().encode()
         url, _, query = request.url.partition("?")
-        timestamp = round(self.context.clock().timestamp() * 1000)
+        timestamp = round(self.read_signing_time().timestamp() * 1000)
         asked = f"{query}&" if query else ""
         signed = f"{asked}recvWindow={_WINDOW_MS}&timestamp={timestamp}"
         signature = hmac.new(secret, signed.encode() + request.content, hashlib.sha256).hexdigest()

@@ -56,6 +56,7 @@ _AVAILABLE = "trade"
 _HELD = frozenset({"frozen", "lock"})  # loan, interest, loan-available, transfer-out-available … are no holdings
 _PEM = re.compile(r"-----BEGIN [A-Z ]+-----(.+?)-----END [A-Z ]+-----", re.DOTALL)
 _SEEN_IP = re.compile(r"\]?\s*[:：]\s*([0-9a-fA-F.:]{3,45})\s*$")
+_DIGITS_CAP = 30  # of a user's or account's number: it goes back to HTX in the next URL
 _NO_PERMISSION = "api-signature-not-valid"  # the code under which HTX says "API key has no permission"
 
 
@@ -137,7 +138,7 @@ class HtxAdapter(ExchangeAdapter):
         uid: str | None = None
         try:
             told = (await self._ask(UID)).get("data")
-            if isinstance(told, bool) or not str(told).isdigit():
+            if isinstance(told, bool) or not str(told).isdigit() or len(str(told)) > _DIGITS_CAP:
                 raise UnexpectedReply("a uid that is no number", call=UID.label)
             uid = str(told)
             key = self.context.secrets["api_key"].reveal()
@@ -203,7 +204,7 @@ class HtxAdapter(ExchangeAdapter):
         held: dict[str, Decimal] = {}
         for row in rows:
             kind = row.get("type")
-            if kind == _AVAILABLE or kind in _HELD:
+            if isinstance(kind, str) and (kind == _AVAILABLE or kind in _HELD):
                 asset = parse_asset(row.get("currency"), call=BALANCE.label)
                 side = available if kind == _AVAILABLE else held
                 side[asset] = add_exactly(side.get(asset, Decimal(0)), parse_amount(row.get("balance"), call=BALANCE.label))
@@ -229,8 +230,10 @@ def _load_private_key(pem: str) -> Ed25519PrivateKey:
 def _read_account(row: dict[str, Json]) -> tuple[str, str]:
     """Return (number, name); isolated margin has one account per pair, which `subtype` names."""
     number, kind, pair = str(row.get("id")), row.get("type"), row.get("subtype") or ""
-    if not number.isascii() or not number.isdigit() or not isinstance(kind, str) or not isinstance(pair, str):
-        raise UnexpectedReply("an account without number or type", call=ACCOUNTS.label)
+    if not number.isascii() or not number.isdigit() or len(number) > _DIGITS_CAP:
+        raise UnexpectedReply("an account without number", call=ACCOUNTS.label)
+    if not isinstance(kind, str) or not kind.strip() or not isinstance(pair, str):
+        raise UnexpectedReply("an account without type", call=ACCOUNTS.label)
     return number, " ".join(f"{kind} {pair}".split())[:80]
 
 

@@ -1,0 +1,79 @@
+"""The limits per host: no window ever holds more calls than allowed, and no call waits for long."""
+
+import pytest
+
+from app.exchanges.errors import RateLimited
+from app.exchanges.limits import HostLimits
+from app.exchanges.types import CallLimit
+from tests.exchanges.stage import KINDS, SLUGS
+
+ORIGIN = "https://api.example.org"
+
+
+class Bench:
+    """Limits on a clock that stands still but for waits; `left_at` holds when each call went out."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.limits = HostLimits(monotonic=lambda: self.now, sleep=self.sleep)
+        self.waits: list[float] = []
+
+    async def sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+
+    async def ask(self, *limits: CallLimit, within_seconds: float = 10, origin: str = ORIGIN) -> float:
+        """Return when the call may go out."""
+        before = len(self.waits)
+        await self.limits.wait_for_place(origin, limits=limits, call="GET /", within_seconds=within_seconds)
+        return self.now + sum(self.waits[before:])
+
+
+async def test_no_window_holds_more_than_allowed() -> None:
+    bench, limit, wallet = Bench(), CallLimit(5), CallLimit(2, path="/wallet")
+    moments: list[float] = []
+    paid: list[float] = []
+    for number in range(60):
+        bench.now += (number % 7) * 0.05
+        is_wallet = number % 3 == 0
+        try:
+            moment = await bench.ask(*([limit, wallet] if is_wallet else [limit]))
+        except RateLimited:
+            bench.now += 1
+            continue
+        moments.append(moment)
+        if is_wallet:
+            paid.append(moment)
+    assert len(moments) > 40
+    for times, calls in ((moments, 5), (paid, 2)):
+        for end in times:
+            assert sum(end - 1.0 + 1e-9 < moment <= end for moment in times) <= calls
+
+
+async def test_a_place_too_far_away_is_refused_unsent_and_taken_by_nobody() -> None:
+    bench, limit = Bench(), CallLimit(1, seconds=2)
+    assert await bench.ask(limit) == 1000
+    assert await bench.ask(limit) == 1002
+    with pytest.raises(RateLimited) as caught:
+        await bench.ask(limit)
+    assert caught.value.retry_after_seconds == pytest.approx(4)
+    with pytest.raises(RateLimited):
+        await bench.ask(limit, within_seconds=0.5)
+    bench.now += 2
+    assert await bench.ask(limit) == 1004
+
+
+async def test_hosts_do_not_share() -> None:
+    bench, limit = Bench(), CallLimit(1)
+    await bench.ask(limit)
+    assert await bench.ask(limit, origin="https://other.example.org") == bench.now
+    assert await bench.ask() == bench.now
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_every_exchange_names_its_limits(slug: str) -> None:
+    kind = KINDS[slug]
+    assert kind.exchange.host_limits
+    for limit in kind.exchange.host_limits:
+        assert limit.calls > 0
+        assert limit.seconds > 0
+        assert any(call.path.startswith(limit.path) for call in kind.calls), "a limit that no call meets"
