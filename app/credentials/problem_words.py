@@ -201,3 +201,14 @@ WORDS: Mapping[str, Words] = {
     ),
 }
 """Every problem code that a credential, a check or an attempt can carry."""
+
+_THREE_REASONS = (
+    "{exchange} gives the same answer for three reasons: the key is switched off or deleted, it has no right to read yet, or "
+    "it is bound to addresses without {addresses}."
+)
+_DOUBT = (  # cause, remedy, reply
+    "{exchange} refused every request of this key.",
+    f"{_THREE_REASONS} Look at all three at {{exchange}}, save, then check again.",
+    f"{_THREE_REASONS} Look at all three at {{exchange}} and save, then press Check now in Keydeck.",
+)
+DOUBTS: Mapping[str, tuple[str, str, str]] = {"ip_not_allowed": _DOUBT, "invalid_key": _DOUBT}

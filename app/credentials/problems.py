@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from app.credentials.problem_words import WORDS, Words
+from app.credentials.problem_words import DOUBTS, WORDS, Words
 from app.credentials.views import Advice
 from app.exchanges.types import Answer, Exchange, Grant, Permission
 
@@ -49,7 +49,7 @@ class _Texts:
 def advise(code: str, *, exchange: Exchange, about: Circumstances | None = None) -> Advice:
     """Return what a person reads for a problem code. An unknown code gets the words of `internal`."""
     given = about or Circumstances()
-    words = find_words(code)
+    words = _admit_doubt(find_words(code), code=code, exchange=exchange)
     if code == "permission_missing":
         words = _choose_missing(words, given.grants)
     texts = _collect_texts(exchange, given)
@@ -68,7 +68,7 @@ def advise(code: str, *, exchange: Exchange, about: Circumstances | None = None)
 def support_reply(code: str, *, exchange: Exchange, about: Circumstances | None = None) -> str:
     """Return a reply that support can send to the customer. It never holds an address the exchange told."""
     given = replace(about or Circumstances(), seen_ip=None)
-    return _collect_texts(exchange, given).fill(find_words(code).reply)
+    return _collect_texts(exchange, given).fill(_admit_doubt(find_words(code), code=code, exchange=exchange).reply)
 
 
 def tell_operator(code: str) -> str:
@@ -94,6 +94,14 @@ def find_secret_field(exchange: Exchange) -> str:
 def find_box(exchange: Exchange, permission: Permission) -> str:
     """Return the tick box of a permission, as the exchange calls it."""
     return next((box.label for box in exchange.boxes if box.permission is permission), _BOX_NAMES[permission])
+
+
+def _admit_doubt(words: Words, *, code: str, exchange: Exchange) -> Words:
+    """Name every reason that the exchange's answer leaves open, where it gives one answer for several."""
+    if code not in exchange.doubtful_codes or code not in DOUBTS:
+        return words
+    cause, remedy, reply = DOUBTS[code]
+    return replace(words, cause=cause, remedy=remedy, reply=reply)
 
 
 def _choose_missing(words: Words, grants: Mapping[Permission, Grant] | None) -> Words:

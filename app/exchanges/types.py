@@ -143,6 +143,7 @@ class Exchange:
     aliases: tuple[str, ...] = ()
     limits: str = ""
     confirms_by_email: frozenset[Permission] = frozenset()
+    doubtful_codes: frozenset[str] = frozenset()  # problem codes for which its answer leaves several reasons open
     host_limits: tuple[CallLimit, ...] = CAUTIOUS_LIMITS  # per host and address that calls go out from, over all keys
 
     def site(self, environment: Environment) -> Site | None:

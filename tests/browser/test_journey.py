@@ -28,7 +28,7 @@ REFUSALS = [
     ("hitbtc", "wrong-secret", "the Secret key does not belong to it"),
     ("htx", "wrong-secret", "the Secret Key does not belong to it"),
     ("bitexbit", "wrong-secret", "the Private Key does not belong to it"),
-    ("hitbtc", "ip-restricted", "HitBTC refuses this key from this server's address."),
+    ("hitbtc", "ip-restricted", "HitBTC refused every request of this key."),
     ("htx", "expired", "HTX has ended this key."),
     ("bitexbit", "maintenance", "bitexbit is closed for maintenance."),
 ]

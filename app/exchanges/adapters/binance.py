@@ -134,6 +134,7 @@ class BinanceAdapter(ExchangeAdapter):
             AccessPlan.TRADING: frozenset({Permission.READ, Permission.TRADE}),
         },
         verified_on="2026-11",
+        doubtful_codes=frozenset({InvalidKey.code}),  # -2015 is one code for key, address and right
         limits="A key that may trade and is bound to no address loses that right after a while, and is deleted when it is not "
         "used. Binance answers alike to a wrong key, a wrong address and a missing right.",
     )

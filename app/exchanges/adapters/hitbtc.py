@@ -133,6 +133,7 @@ class HitbtcAdapter(ExchangeAdapter):
         verified_on="2026-11",
         limits="HitBTC answers 20 calls a second from one address, 10 for the wallet. The demo site has keys of its own.",
         confirms_by_email=frozenset({Permission.TRADE, Permission.WITHDRAW}),
+        doubtful_codes=frozenset({IpNotAllowed.code}),  # 1003 is also what a key that is OFF or without rights gets
         host_limits=(CallLimit(15), CallLimit(8, path="/api/3/wallet")),  # below the published 20 and 10: those were seen to fail
     )
     calls = (CLOCK, SUB_ACCOUNTS, SPOT, ORDERS, WALLET, DERIVATIVES, ROLLBACK)
