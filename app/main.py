@@ -49,6 +49,8 @@ _ROUTERS = (
     support_pages.router,
     support_api.router,
     operations.router,
+    gallery.router,
+    theme.router,
 )
 
 
@@ -103,8 +105,6 @@ def create_app(settings: Settings, *, outside: Outside | None = None, runs_worke
     app.state.sandbox_keys = list_keys(probes) if settings.sandbox == "on" else ()
     for router in _ROUTERS:
         app.include_router(router)
-    app.include_router(gallery.router)
-    app.include_router(theme.router)
     app.mount("/static", StaticFiles(directory=ROOT / "static"), name="static")
     errors.install_error_handlers(app)
     security.install_middlewares(app, settings=settings)
@@ -159,3 +159,4 @@ async def _start_worker(app: FastAPI, outside: Outside, stack: AsyncExitStack) -
 
     stack.push_async_callback(end)
     state.worker = worker
+    state.metrics.show_worker(lambda: worker.heartbeat_at)

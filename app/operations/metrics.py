@@ -4,8 +4,9 @@ Counts of what this process did grow here; what the database knows is asked at m
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from math import nan
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -16,7 +17,7 @@ from app.clock import Clock
 from app.db import Database
 from app.logs import FinishedRequest, RequestLog
 from app.operations import repository
-from app.operations.repository import CheckCount, CredentialCount
+from app.operations.repository import CheckCount, CredentialCount, DueCount
 from app.schema import read_head
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -24,6 +25,28 @@ COUNTED_FOR = timedelta(hours=1)
 REFRESHED_AFTER = timedelta(seconds=30)
 _BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class _QueueGauges:
+    """What is known of the checks that wait, and of who makes them."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.due = Gauge("keydeck_checks_due", "Credentials whose check is due or under way.", registry=registry)
+        self.overdue = Gauge(
+            "keydeck_checks_overdue_seconds",
+            "Since when the longest due check waits, in seconds; it stays below a minute while a worker keeps up.",
+            registry=registry,
+        )
+        self.heartbeat = Gauge(
+            "keydeck_worker_heartbeat_age_seconds",
+            "Since when the worker of this process last came round, in seconds; absent where none runs.",
+            ("place",),
+            registry=registry,
+        )
+
+    def show(self, due: DueCount, *, now: datetime) -> None:
+        self.due.set(due.count)
+        self.overdue.set(0 if due.oldest_at is None else (now - due.oldest_at).total_seconds())
 
 
 class Metrics:
@@ -57,6 +80,7 @@ class Metrics:
         self._database_up = Gauge(
             "keydeck_database_up", "1 when the database answered the last time it was asked.", registry=self._registry
         )
+        self._queue = _QueueGauges(self._registry)
         self._refreshed_at: datetime | None = None
         self._refreshing = asyncio.Lock()
 
@@ -66,6 +90,15 @@ class Metrics:
         method = request.method if request.method in _METHODS else "other"
         self._requests.labels(route, method, f"{request.status // 100}xx").inc()
         self._seconds.labels(route, method).observe(request.duration_seconds)
+
+    def show_worker(self, get_heartbeat: Callable[[], datetime | None]) -> None:
+        """Show the heartbeat of this process's worker, asked for whenever the metrics are read."""
+
+        def measure() -> float:
+            at = get_heartbeat()
+            return nan if at is None else (self._clock() - at).total_seconds()
+
+        self._queue.heartbeat.labels("server").set_function(measure)
 
     async def refresh(self, database: Database) -> None:
         """Ask the database for its counts, unless they are younger than 30 seconds; a dead database shows as such."""
@@ -77,11 +110,13 @@ class Metrics:
                 async with database.read() as session:
                     checks = await repository.count_checks(session, since=now - COUNTED_FOR)
                     credentials = await repository.count_credentials(session)
+                    due = await repository.count_due(session, now=now)
             except (SQLAlchemyError, OSError):
                 self._database_up.set(0)
                 return
             self._database_up.set(1)
             self._show(checks, credentials)
+            self._queue.show(due, now=now)
             self._refreshed_at = now
 
     def _show(self, checks: Sequence[CheckCount], credentials: Sequence[CredentialCount]) -> None:

@@ -28,6 +28,21 @@ class CredentialCount:
     count: int
 
 
+@dataclass(frozen=True, slots=True)
+class DueCount:
+    """How many credentials wait for their check, or are being checked, and since when the first of them was due."""
+
+    count: int
+    oldest_at: datetime | None
+
+
+async def count_due(session: AsyncSession, *, now: datetime) -> DueCount:
+    """Count the credentials whose check is due, over all users."""
+    due = (Credential.next_check_at <= now, Credential.paused_at.is_(None))
+    count, oldest_at = (await session.execute(select(func.count(), func.min(Credential.next_check_at)).where(*due))).one()
+    return DueCount(count, oldest_at)
+
+
 async def count_checks(session: AsyncSession, *, since: datetime) -> list[CheckCount]:
     """Count the checks begun since a moment, by exchange and code, over all users."""
     statement = (

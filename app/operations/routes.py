@@ -85,6 +85,11 @@ async def show_operations(request: Request, principal: PageOperator, session: Se
     overview = await Operations(session, clock=state.clock).describe(state.exchanges.list_all(), keys=state.vault.list_keys())
     readiness = await _open_health(request).examine()
     page: HTMLResponse = state.pages.render(
-        request, "operations/operations.html", overview=overview, readiness=readiness, settings=state.settings
+        request,
+        "operations/operations.html",
+        overview=overview,
+        readiness=readiness,
+        settings=state.settings,
+        has_worker=state.worker is not None,
     )
     return page

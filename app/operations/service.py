@@ -11,7 +11,7 @@ from app.clock import Clock
 from app.exchanges.errors import list_leaves
 from app.exchanges.types import Exchange
 from app.operations import repository
-from app.operations.repository import CheckCount
+from app.operations.repository import CheckCount, DueCount
 from app.vault.keyring import KeyLine
 
 SEEN_FOR = timedelta(hours=1)
@@ -55,6 +55,7 @@ class Overview:
     exchanges: tuple[ExchangeHealth, ...]
     keys: tuple[KeyUse, ...]
     lost_kids: Mapping[str, int]
+    due: DueCount
     credentials: int
     standing: Mapping[str, int]
 
@@ -85,6 +86,7 @@ class Operations:
                 for exchange in exchanges
             ),
             keys=tuple(KeyUse(line, by_kid.get(line.kid, 0)) for line in keys),
+            due=await repository.count_due(self._session, now=self._clock()),
             lost_kids={kid: count for kid, count in by_kid.items() if kid not in known},
             credentials=sum(row.count for row in stored),
             standing=standing,

@@ -1,10 +1,13 @@
 """Metrics count by route template, keep strangers from making new series, and share nothing between two apps."""
 
+from datetime import datetime, timedelta
+
 import httpx
 from fastapi import APIRouter, FastAPI
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.clock import Clock
+from app.credentials.models import Credential
 from app.db import Database
 from app.logs import FinishedRequest
 from app.masking import Secret
@@ -85,3 +88,22 @@ async def test_a_dead_database_shows_and_stops_nothing(clock: Clock) -> None:
     assert count(metrics, "keydeck_database_up") == 0
     assert b"cAnArY7f3Q9z" not in metrics.write_text()
     await dead.aclose()
+
+
+async def test_the_queue_and_the_worker_s_heartbeat_show(database: Database, clock: Clock) -> None:
+    metrics = Metrics(clock=clock)
+    assert b"keydeck_worker_heartbeat_age_seconds{" not in metrics.write_text()
+    beats: list[datetime | None] = [None]
+    metrics.show_worker(lambda: beats[0])
+    assert b'keydeck_worker_heartbeat_age_seconds{place="server"} NaN' in metrics.write_text()
+    beats[0] = clock() - timedelta(seconds=7)
+    assert count(metrics, "keydeck_worker_heartbeat_age_seconds", place="server") == 7
+    async with database.write() as session:
+        user_id = add_user(session)
+        await session.flush()
+        credential_id = add_credential(session, user_id)
+        await session.flush()
+        (await session.get_one(Credential, credential_id)).next_check_at = clock() - timedelta(seconds=40)
+    await metrics.refresh(database)
+    assert count(metrics, "keydeck_checks_due") == 1
+    assert count(metrics, "keydeck_checks_overdue_seconds") == 40

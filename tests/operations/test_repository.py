@@ -2,8 +2,10 @@
 
 from datetime import timedelta
 
+from app.credentials.models import Credential
 from app.db import Database
 from app.operations import repository
+from app.operations.repository import DueCount
 from tests.operations.rows import NOW, add_check, add_credential, add_user
 
 
@@ -52,3 +54,17 @@ async def test_secrets_are_counted_by_kid(database: Database) -> None:
             add_credential(session, user_id, kid=kid)
     async with database.read() as session:
         assert await repository.count_secrets_by_kid(session) == {"k2026a": 2, "k2026b": 1}
+
+
+async def test_due_checks_are_counted_with_the_longest_due(database: Database) -> None:
+    async with database.write() as session:
+        user_id = add_user(session)
+        await session.flush()
+        for minutes, paused in ((-3, False), (-1, False), (1, False), (-9, True)):
+            credential_id = add_credential(session, user_id, paused=paused)
+            await session.flush()
+            credential = await session.get_one(Credential, credential_id)
+            credential.next_check_at = NOW + timedelta(minutes=minutes)
+    async with database.read() as session:
+        assert await repository.count_due(session, now=NOW) == DueCount(2, NOW - timedelta(minutes=3))
+        assert await repository.count_due(session, now=NOW - timedelta(hours=1)) == DueCount(0, None)

@@ -1,11 +1,13 @@
 """Machines learn whether the server works and nothing else; operators see counts; nobody else sees either."""
 
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 from sqlalchemy import text
 
+from app.credentials.models import Credential
 from app.masking import Secret
 from tests.operations.rows import add_check, add_credential
 from tests.people import SignedIn
@@ -119,3 +121,20 @@ async def test_the_operations_page_is_for_operators(app: Any, signed_in: SignedI
     async with app.state.database.write() as session:
         await session.execute(text('UPDATE users SET roles = \'["trader", "support"]\''))
     assert (await signed_in.client.get("/operations")).status_code == 403
+
+
+async def test_the_operations_page_says_who_checks_and_when_checks_are_late(app: Any, signed_in: SignedIn) -> None:
+    alone = (await signed_in.client.get("/operations")).text
+    assert "No worker runs in this server" in alone
+    assert "No check is due" in alone
+    app.state.worker = object()
+    async with app.state.database.write() as session:
+        credential_id = add_credential(session, signed_in.user_id)
+        await session.flush()
+        (await session.get_one(Credential, credential_id)).next_check_at = app.state.clock() - timedelta(minutes=4)
+    busy = (await signed_in.client.get("/operations")).text
+    assert "A worker runs in this server" in busy
+    assert "1 check is due or under way" in busy
+    assert "Checks are late" not in busy
+    app.state.clock.advance(minutes=2)
+    assert "Checks are late" in (await signed_in.client.get("/operations")).text
