@@ -251,7 +251,7 @@ async def test_signed_calls_arrive_as_signed(slug: str) -> None:
         async with ExchangeHttp(origins=frozenset({server.origin})) as http:
             await http.send(request, call=call.label)
     target = request.url.removeprefix(server.origin)
-    assert server.lines == [f"GET {target} HTTP/1.1"]
+    assert server.lines == [f"{call.method} {target} HTTP/1.1"]
     assert f"/{slug}{call.path}?" in target
     assert "list=a%2Cb%3Ac%20d" in target
     for name, value in request.headers.items():

@@ -12,6 +12,7 @@ from app.exchanges.http import OutgoingRequest
 from tests.exchanges.stage import KINDS, load_fixture, make_adapter
 from tests.exchanges.test_contract import raise_refused
 
+FORMS: list[dict[str, str]] = [{}, {"asset": "XXBT"}, {"pair": "XBTUSD", "cl_ord_id": "a-b_c", "price": "37500"}]
 AT_MS = 1_795_262_400_123
 QUERIES = [[], [("omitZeroBalances", "true")], [("symbol", "BTCUSDT"), ("note", "a b+c/d=50%")], [("coin", "币")]]
 
@@ -33,3 +34,19 @@ def test_binance(query: list[tuple[str, str]]) -> None:
     theirs = client.sign("account", ["private"], "GET", {name: value for name, value in asked.items() if name != "timestamp"})
     assert dict(parse_qsl(theirs["url"].partition("?")[2]))["signature"] == signature
     assert theirs["headers"] == {"X-MBX-APIKEY": ours.headers["X-MBX-APIKEY"]}
+
+
+@pytest.mark.parametrize("fields", FORMS, ids=str)
+def test_kraken(fields: dict[str, str]) -> None:
+    fixture = load_fixture("kraken")
+    now = datetime.fromtimestamp(AT_MS / 1000, UTC)
+    adapter = make_adapter(KINDS["kraken"], fixture, httpx.MockTransport(raise_refused), now=now)
+    content = encode_query(list(fields.items())).encode()
+    ours = adapter.sign(OutgoingRequest("POST", f"{adapter.context.base_url}/0/private/BalanceEx", {}, content))
+    client = ccxt.kraken({"apiKey": fixture["secrets"]["api_key"], "secret": fixture["secrets"]["secret_key"]})
+    client.incrementing_nonce = lambda: AT_MS
+    theirs = client.sign("BalanceEx", ["private"], "POST", fields)
+    assert (theirs["url"], theirs["body"].encode()) == (ours.url, ours.content)
+    assert {name: ours.headers[name] for name in ("API-Key", "API-Sign")} == {
+        name: theirs["headers"][name] for name in ("API-Key", "API-Sign")
+    }

@@ -40,7 +40,7 @@ class Fourth(SimulatedExchange):
 async def test_index_lists_exchanges_and_scenarios_but_no_key(http: httpx.AsyncClient) -> None:
     reply = await http.get("/")
     listed = {row["slug"]: {scenario["name"] for scenario in row["scenarios"]} for row in reply.json()["exchanges"]}
-    assert set(listed) == {kind.slug for kind in find_exchanges()} >= {"binance", "bitexbit", "hitbtc", "htx"}
+    assert set(listed) == {kind.slug for kind in find_exchanges()} >= {"binance", "bitexbit", "hitbtc", "htx", "kraken"}
     assert all({"read-only", "read-trade", "withdraw-enabled", "drifting"} <= names for names in listed.values())
     for key in list_keys():
         for part in key.secrets.values():

@@ -44,6 +44,14 @@ OWN = {
         "expiring": ("trading", "expiring", "key_expiring", True),
         "demo-key": ("balances", "invalid_key", "invalid_key", False),
     },
+    "kraken": {
+        "ip-restricted": ("balances", "invalid_key", "invalid_key", False),
+        "expiring": ("balances", "expiring", "key_expiring", True),
+        "expired": ("balances", "invalid_key", "invalid_key", False),
+        "ip-bound": ("balances", "connected", None, True),
+        "untold": ("balances", "connected", None, True),
+        "staked": ("balances", "connected", None, True),
+    },
 }
 
 
@@ -90,6 +98,7 @@ def test_values_are_the_same_every_time_and_never_twice() -> None:
         ),
         ("bitexbit", r"[0-9a-f]{40}", r"[A-Za-z0-9]{64}"),
         ("binance", r"[A-Za-z0-9]{64}", r"[A-Za-z0-9]{64}"),
+        ("kraken", r"[A-Za-z0-9+/]{56}", r"[A-Za-z0-9+/]{86}=="),
     ],
 )
 def test_values_look_like_the_exchanges_own(exchange: str, key_look: str, secret_look: str) -> None:
