@@ -100,6 +100,15 @@ async def test_pausing_and_resuming(signed_in: SignedIn, app: Any) -> None:
     assert [one.text for one in resumed.find(cls="status-pill")] == ["Connected"]
 
 
+async def test_the_pages_say_when_the_next_check_comes(signed_in: SignedIn, app: Any, clock: FakeClock) -> None:
+    path = await connect(signed_in, app, "hitbtc", "read-only")
+    for url in (path, "/credentials"):
+        assert "Next <time" in (await signed_in.client.get(url)).text
+    clock.advance(minutes=20)
+    for url in (path, "/credentials"):
+        assert "Next is due" in (await signed_in.client.get(url)).text
+
+
 async def test_checking_one_and_all(signed_in: SignedIn, app: Any, clock: FakeClock) -> None:
     first = await connect(signed_in, app, "hitbtc", "read-only")
     second = await connect(signed_in, app, "htx", "read-only")
