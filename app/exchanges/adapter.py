@@ -47,6 +47,7 @@ from app.exchanges.weather import name_weather
 from app.masking import MASK
 
 _WORDS_CAP = 300
+_CODE_CAP = 60
 _LONG_TOKEN = re.compile(r"[A-Za-z0-9+/=%_-]{40,}")
 Query = Sequence[tuple[str, str]]
 Expected = Sequence[tuple[str, str]]  # (code, text fragment) of refusals that answer a probe's question with yes
@@ -126,7 +127,7 @@ class ExchangeAdapter(ABC):
         told = self.parse_server_time(reply, body)
         if told is None:
             return ClockReading(None, reply.latency_ms)
-        ahead = (self.context.clock() - told).total_seconds()
+        ahead = (self.context.clock() - told).total_seconds() - reply.latency_ms / 2000  # half of it was the way back
         if not self.context.offset.learn(ahead):
             raise ClockSkew(call=self.clock_call.label, skew_seconds=ahead)
         return ClockReading(ahead, reply.latency_ms, is_corrected=abs(ahead) > self.skew_limit_seconds)
@@ -273,7 +274,7 @@ class ExchangeAdapter(ABC):
             error = name_weather(reply, call=call.label, told=told)
         else:
             error = self.explain(row.error, told=told, reply=reply, call=call)
-        error.told_code = code
+        error.told_code = self._clean_words(code)[:_CODE_CAP]
         raise error
 
     def _clean_words(self, told: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 OFFSET_CAP_SECONDS = 600.0
-_NOISE_SECONDS = 2.0  # a Date header tells whole seconds, and the answer took its time
+_NOISE_SECONDS = 1.0  # a Date header tells whole seconds
 _GOOD_FOR_SECONDS = 3600.0  # by then our own clock may have been put right
 
 

@@ -22,7 +22,7 @@ def test_learned_within_bounds_only() -> None:
     assert offset.correct(NOW) == NOW
     assert offset.learn(90.0)
     assert offset.correct(NOW) == NOW - timedelta(seconds=90)
-    assert offset.learn(1.5)
+    assert offset.learn(0.9)
     assert offset.correct(NOW) == NOW
     assert offset.learn(-OFFSET_CAP_SECONDS)
     for beyond in (OFFSET_CAP_SECONDS + 1, -1e9, float("nan"), float("inf")):

@@ -22,7 +22,7 @@ from app.masking import Secret
 from tests.exchanges.mutations import spoil
 from tests.exchanges.stage import JSON, KINDS, SLUGS, load_fixture, make_response, no_wait
 
-COUNT = int(os.environ.get("KEYDECK_MUTATIONS", "4000"))
+COUNT = int(os.environ.get("KEYDECK_MUTATIONS", "20000"))
 
 
 class SpoiltExchange(httpx.AsyncBaseTransport):
