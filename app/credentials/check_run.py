@@ -117,7 +117,8 @@ class CheckRun:
         reading = await self._adapter.read_clock()
         await self._end(StepState.PASSED, f"{self._name} answered", duration_ms=self._sum_latency(asked))
         await self._begin(StepName.CLOCK)
-        await self._end(StepState.PASSED, describe_clock(reading, exchange=self._order.exchange))
+        state = StepState.WARNED if reading.is_corrected else StepState.PASSED
+        await self._end(state, describe_clock(reading, exchange=self._order.exchange))
         await self._begin(StepName.SIGNATURE)
         asked = len(self._adapter.evidence)
         report = self._attest(await self._adapter.check())
@@ -235,7 +236,8 @@ def describe_clock(reading: ClockReading, *, exchange: Exchange) -> str:
     """Return how far this server's clock is from the exchange's, as a sentence."""
     if reading.ahead_seconds is None:
         return f"{exchange.name} does not tell its time here"
-    return f"This server's clock differs by {abs(reading.ahead_seconds):.1f} s"
+    words = f"This server's clock differs by {abs(reading.ahead_seconds):.1f} s"
+    return f"{words}; calls are signed with {exchange.name}'s time until it is set right" if reading.is_corrected else words
 
 
 def describe_withdraw(grant: Grant, *, exchange: Exchange) -> str:

@@ -152,13 +152,13 @@ async def test_markup_stays_text(slug: str) -> None:
     async def answer(writer: asyncio.StreamWriter) -> None:
         method, target, _ = server.lines[-1].split(" ")
         reply = fake.answer(httpx.Request(method, f"{server.origin}{target}"))
-        text = re.sub(r'"(BTC|btc|usdt)"', '"<script>"', reply.text)
+        text = re.sub(r'"(BTC|btc|usdt|XXBT)"', '"<script>"', reply.text)
         await say(text.encode(), status=f"{reply.status_code} X")(writer)
 
     async with run_server(answer) as server:
         told, _ = await ask(slug, server, "fetch_balances")
     assert isinstance(told, BalanceSheet)
-    assert "<SCRIPT>" in {balance.asset for balance in told.balances}
+    assert any("SCRIPT>" in balance.asset for balance in told.balances)
 
 
 async def test_one_silent_exchange_holds_up_no_other() -> None:
