@@ -5,7 +5,7 @@ import json
 import sys
 import textwrap
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
@@ -13,7 +13,8 @@ from types import ModuleType
 import httpx
 import pytest
 
-from app.exchanges.http import ExchangeHttp
+from app.exchanges.breaker import FAILURES_TO_OPEN, PROBE_EVERY_SECONDS, BreakerState
+from app.exchanges.http import ExchangeHttp, OutgoingRequest
 from app.exchanges.registry import Exchanges, RegistryError, find_adapters, list_origins
 from app.exchanges.types import Balance, Environment, ProbePolicy, Secrets
 from app.masking import Secret
@@ -176,3 +177,26 @@ def test_one_key_has_one_turn() -> None:
     for slug, kind in kinds.items():
         turns = [exchanges.open(slug, Environment.LIVE, Secrets({}), key_id="f").context.turn for _ in range(2)]
         assert (turns[0] is turns[1]) == kind.exchange.one_call_at_a_time
+
+
+async def test_health_tells_state_since_when_and_next_try() -> None:
+    kinds = find_adapters()
+    slug = min(kinds)
+    exchanges = make_exchanges(
+        httpx.MockTransport(lambda _: httpx.Response(500)), kinds, sandbox_url="http://sandbox.internal", urls={}
+    )
+    assert {site.state for site in exchanges.describe_health()} == {BreakerState.CLOSED}
+    adapter = exchanges.open(slug, Environment.LIVE, Secrets({}), key_id="f")
+    http = adapter.context.http
+    for _ in range(FAILURES_TO_OPEN):
+        await http.send(OutgoingRequest("GET", f"{adapter.context.base_url}/x"), call="GET /x")
+    adapter.context.offset.learn(90.0)
+    down = next(site for site in exchanges.describe_health() if (site.slug, site.environment) == (slug, Environment.LIVE))
+    now = datetime(2026, 11, 21, tzinfo=UTC)
+    assert down.state is BreakerState.OPEN
+    assert down.failing_since is not None
+    assert down.failing_since <= now
+    assert down.next_try_at is not None
+    assert now < down.next_try_at <= now + timedelta(seconds=PROBE_EVERY_SECONDS)
+    assert down.clock_ahead_seconds == 90.0
+    assert [site.slug for site in exchanges.describe_health() if site.state is BreakerState.OPEN] == [slug]
