@@ -1,9 +1,10 @@
 """Turns submitted forms into inputs of the service, and keeps what may be shown again. A secret is never kept."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from app.credentials.connect import ConnectInput, ConnectRefused
+from app.credentials.entry import SHORTEST
 from app.credentials.views import CredentialView
 from app.exchanges.types import AccessPlan, Exchange
 from app.masking import Secret
@@ -43,17 +44,30 @@ def is_attested(form: Mapping[str, str]) -> bool:
 
 
 def keep(form: Mapping[str, str], *, exchange: Exchange, refused: ConnectRefused) -> Kept:
-    """Return what may be shown again. A public part that cannot be used is not: it may be a secret in the wrong field."""
+    """Return what may be shown again. Not a public part that cannot be used, nor any text with a secret in it.
+
+    Both happen: the parts are swapped, or pasted together into one field.
+    """
     is_doubtful = refused.advice.code == "invalid_input" and refused.advice.field != "label"
     public = {} if is_doubtful else {entry.name: form.get(entry.name, "") for entry in exchange.fields if not entry.secret}
     holds_secret = refused.advice.field == "label"
+    secrets = [form.get(entry.name, "") for entry in exchange.fields if entry.secret]
+    public = {name: value for name, value in public.items() if not holds_any(value, secrets)}
+    label = form.get("label", "")
     return Kept(
-        label="" if holds_secret else form.get("label", "")[:_LONGEST_KEPT],
+        label="" if holds_secret or holds_any(label, secrets) else label[:_LONGEST_KEPT],
         environment=form.get("environment", ""),
         plan=form.get("plan", ""),
         attested=is_attested(form),
         public={name: value.strip()[:_LONGEST_KEPT] for name, value in public.items()},
     )
+
+
+def holds_any(text: str, secrets: Iterable[str]) -> bool:
+    """Say whether the text holds one of the secrets, however either is spaced; shorter ones than any secret do not count."""
+    squeezed = "".join(text.split())
+    found = ("".join(secret.split()) for secret in secrets)
+    return any(len(secret) >= SHORTEST and secret in squeezed for secret in found)
 
 
 def keep_for_replace(view: CredentialView) -> Kept:

@@ -1,4 +1,4 @@
-"""What stands between the network and the pages: host and origin rules, body cap, security headers. Pure ASGI.
+"""What stands between the network and the pages: host, address and origin rules, body cap, security headers. Pure ASGI.
 
 Nothing here reads or holds back a body, so streamed answers pass through as they are made.
 """
@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.identifiers import create_id
 from app.settings import Settings
-from app.web.errors import Problem, answer_problem
+from app.web.errors import NotFound, Problem, answer_problem
 from app.web.pages import STATIC_PREFIX, VERSIONED_PATH
 
 MAX_BODY_BYTES = 64 * 1024
@@ -48,6 +48,7 @@ def install_middlewares(app: FastAPI, *, settings: Settings) -> None:
     """Add all of them in the right order: the last one added is the first to see a request."""
     app.add_middleware(BodyCap)
     app.add_middleware(SameOrigin, public_url=settings.public_url)
+    app.add_middleware(PlainAddress)
     app.add_middleware(TrustedHost, public_url=settings.public_url)
     app.add_middleware(SecurityHeaders, uses_https=settings.uses_https)
 
@@ -132,6 +133,23 @@ def _read_host(host: str) -> str | None:
 def _is_probe(scope: Scope) -> bool:
     path = scope["path"]
     return path in ("/livez", "/readyz") or (path == "/metrics" and "authorization" in Headers(scope=scope))
+
+
+class PlainAddress:
+    """Refuses addresses with a NUL character: no id holds one, and PostgreSQL fails on it where SQLite finds nothing."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not self._holds_nul(scope):
+            await self.app(scope, receive, send)
+            return
+        await answer_problem(Request(scope), NotFound())(scope, receive, send)
+
+    def _holds_nul(self, scope: Scope) -> bool:
+        query: bytes = scope["query_string"]
+        return "\0" in scope["path"] or b"%00" in query or b"\0" in query
 
 
 class SameOrigin:

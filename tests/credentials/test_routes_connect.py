@@ -164,6 +164,25 @@ async def test_input_that_cannot_be_used_is_marked_on_its_field(
     assert "Connected: Repaired" in Page(again).text
 
 
+SECRET = "0123456789abcdefSecretSecret9876"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"label": SECRET, "api_key": ""},
+        {"label": f"my {SECRET[:16]} {SECRET[16:]}", "environment": "mars-base"},
+        {"api_key": f"kept0123456789abcdefghijklmnopqr {SECRET}"},
+        {"api_key": f"kept0123456789abcdefghijklmnopqr{SECRET}", "label": "x" * 41},
+    ],
+)
+async def test_a_secret_in_another_field_is_not_shown_again(signed_in: SignedIn, app: Any, values: dict[str, str]) -> None:
+    page = await enter(signed_in.client, app, "hitbtc", "read-only", secret_key=SECRET, **values)
+    assert page.status == 422
+    assert SECRET not in page.html
+    assert SECRET[:16] not in page.html
+
+
 @pytest.mark.parametrize("values", [{"environment": "mars-base"}, {"plan": "everything"}])
 async def test_an_unknown_choice_is_refused(signed_in: SignedIn, app: Any, values: dict[str, str]) -> None:
     page = await enter(signed_in.client, app, "hitbtc", "read-only", **values)

@@ -1,4 +1,4 @@
-"""Key and secret put into each other's field: nothing is stored, the words say what to look for, and the right way round works."""
+"""Key and secret in each other's field: nothing is stored, the words say what to look for, the right way round works."""
 
 import pytest
 

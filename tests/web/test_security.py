@@ -201,6 +201,13 @@ async def test_other_names_are_not(client: httpx.AsyncClient, host: str) -> None
     assert "under this name" in answer.text
 
 
+@pytest.mark.parametrize("path", ["/things/%00", "/api/v1/things/a%00b", "/api/v1/things?cursor=%00", "/dev/components?q=a%00"])
+async def test_an_address_with_a_nul_character_is_nowhere(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.get(path)
+    assert answer.status_code == 404
+    assert "x-request-id" in answer.headers
+
+
 async def test_probes_may_come_by_address(client: httpx.AsyncClient) -> None:
     assert (await client.get("/livez", headers={"host": "10.0.0.7:8000"})).status_code == 200
     assert (await client.get("/metrics", headers={"host": "keydeck:8000"})).status_code == 400
