@@ -18,7 +18,13 @@ def test_no_page_scrolls_sideways_on_a_phone(visit: Start, dark: bool) -> None:
     tab = visit(scripts=False, width=PHONE, dark=dark)
     tab.open("/credentials")
     wide = {"/credentials when empty": find_overflow(tab)}
-    for exchange, scenario in (("hitbtc", "read-trade"), ("htx", "read-trade"), ("htx", "expiring"), ("htx", "large"), ("bitexbit", "read-only")):
+    for exchange, scenario in (
+        ("hitbtc", "read-trade"),
+        ("htx", "read-trade"),
+        ("htx", "expiring"),
+        ("htx", "large"),
+        ("bitexbit", "read-only"),
+    ):
         fill_in(tab, exchange, scenario, label=f"{exchange} {scenario} with a long label"[:40])
         send(tab)
         expect_connected(tab, exchange)
