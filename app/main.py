@@ -129,6 +129,7 @@ async def _open(app: FastAPI, settings: Settings, outside: Outside, stack: Async
         transport=outside.transport,
         routes=routes,
         deadline_seconds=outside.deadline_seconds,
+        sleep=outside.pause,
     )
     stack.push_async_callback(http.aclose)
     app.state.exchanges = Exchanges(
