@@ -158,7 +158,7 @@ class CheckRun:
         count = len({row.asset for row in self._sheet.balances})
         words = "No balances" if count == 0 else f"{count} asset{'s' if count > 1 else ''}"
         if self._sheet.missing:
-            words = f"{words}; not read: {', '.join(row.account for row in self._sheet.missing)}"
+            words = f"{words} in what was read; not read: {', '.join(row.account for row in self._sheet.missing)}"
         state = StepState.WARNED if self._sheet.missing else StepState.PASSED
         await self._end(state, words, duration_ms=self._sum_latency(asked))
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import update
 
 from app.credentials.models import CredentialBalances
 from app.credentials.records import write_sheet
-from app.exchanges.types import BalanceSheet
+from app.exchanges.types import BalanceSheet, MissingAccount
 from tests.balances.views import make_balance
 from tests.operations.rows import add_check, add_credential
 from tests.people import SignedIn
@@ -77,3 +78,14 @@ async def test_an_unknown_currency_is_refused(signed_in: SignedIn, currency: str
 async def test_strangers_see_nothing(client: httpx.AsyncClient) -> None:
     assert (await client.get("/balances")).status_code == 303
     assert (await client.get("/api/v1/balances")).status_code == 401
+
+
+async def test_an_account_that_was_not_read_is_never_said_to_be_empty(app: Any, signed_in: SignedIn) -> None:
+    credential_id = await store(app, signed_in.user_id, "spot BTC 1 0")
+    sheet = write_sheet(BalanceSheet((), missing=(MissingAccount("wallet", "permission_missing"),)))
+    async with app.state.database.write() as session:
+        await session.execute(update(CredentialBalances).values(document=sheet))
+    for path in ("/balances", "/credentials", f"/credentials/{credential_id}", f"/credentials/{credential_id}?connected=1"):
+        page = re.sub(r"<[^>]+>", " ", (await signed_in.client.get(path)).text)
+        assert "wallet" in page, path
+        assert not re.search(r"(It|account) holds nothing|credentials hold nothing|Holds nothing|Assets\s+0\b", page), path

@@ -153,6 +153,18 @@ async def test_replacing_keeps_the_old_key_until_the_new_one_passes(signed_in: S
     assert await count_credentials(app) == 1
 
 
+async def test_the_result_page_never_calls_a_key_connected_that_is_not(signed_in: SignedIn, app: Any, clock: FakeClock) -> None:
+    path = await connect(signed_in, app, "hitbtc", "drifting")
+    for _ in range(4):
+        clock.advance(minutes=3)
+        await signed_in.client.post(f"{path}/check", data={})
+    page = await open_page(signed_in.client, f"{path}?connected=1")
+    assert "This key can move funds out" in page.text
+    assert "Stored: My drifting" in page.text
+    assert "Connected:" not in page.text
+    assert "connected" not in page.html.split("</title>")[0].split("<title>")[1]
+
+
 async def test_disconnecting_asks_first_and_reminds_of_the_exchange(signed_in: SignedIn, app: Any) -> None:
     path = await connect(signed_in, app, "htx", "read-only")
     page = await open_page(signed_in.client, f"{path}/disconnect")
