@@ -7,7 +7,7 @@ import sys
 from types import FrameType
 from typing import Annotated
 from urllib.error import URLError
-from urllib.request import Request, build_opener
+from urllib.request import ProxyHandler, Request, build_opener
 
 import typer
 import uvicorn
@@ -50,14 +50,19 @@ def migrate() -> None:
 def healthcheck() -> None:
     """Ask the running server whether it is ready; exit code 0 when it is."""
     settings = read_settings()
-    url = f"http://127.0.0.1:{settings.port}/readyz"
-    request = Request(url, headers={"Host": settings.public_url.split("://", 1)[1]})
+    request = Request(f"http://{find_own_address(settings.host)}:{settings.port}/readyz")
     try:
-        with build_opener().open(request, timeout=4) as reply:
+        with build_opener(ProxyHandler({})).open(request, timeout=4) as reply:  # never by way of a proxy
             reply.read(1000)
     except (URLError, OSError):
         fail("the server is not ready", exit_code=1)
     typer.echo("ready")
+
+
+def find_own_address(host: str) -> str:
+    """Return where this machine reaches a server that listens on `host`, ready for a URL."""
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # compared, not listened on
+    return f"[{reachable}]" if ":" in reachable else reachable
 
 
 def openapi() -> None:

@@ -119,6 +119,8 @@ def test_serve_prints_one_link_answers_and_stops(tmp_path: Path, stop: str) -> N
         second = run_keydeck("serve", data_dir=tmp_path, KEYDECK_PORT=str(port))
         assert second.returncode == 69
         assert f"port {port}" in second.stderr
-        assert run_keydeck("healthcheck", data_dir=tmp_path, KEYDECK_PORT=str(port)).returncode == 0
+        for host in ("127.0.0.1", "0.0.0.0"):
+            around = {"http_proxy": "http://127.0.0.1:9", "KEYDECK_HOST": host, "KEYDECK_PUBLIC_URL": "https://keydeck.example"}
+            assert run_keydeck("healthcheck", data_dir=tmp_path, KEYDECK_PORT=str(port), **around).returncode == 0
         getattr(server, stop)()
         assert server.wait(timeout=25) in (0, -15, -9)
