@@ -5,7 +5,7 @@ Passwords and secrets come by prompt, standard input or file, never as an argume
 
 import typer
 
-from app.commands import credentials, people, sandbox, server, stored_keys, worker
+from app.commands import credentials, exchanges, people, sandbox, server, stored_keys, worker
 
 app = typer.Typer(
     name="keydeck",
@@ -19,6 +19,7 @@ app.command()(worker.worker)
 app.command()(server.migrate)
 app.command()(server.healthcheck)
 app.command()(server.openapi)
+app.command()(exchanges.exchanges)
 app.command()(stored_keys.doctor)
 app.add_typer(sandbox.app, name="sandbox")
 app.add_typer(people.users, name="users")

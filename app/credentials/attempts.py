@@ -54,7 +54,7 @@ class Attempts:
         order = self.make_order(entry.exchange, entry.plan, attested_at=attested_at, format_step=entry.format_step)
         secrets = Secrets(entry.secrets)
         outcome = await self.ask(order, entry.environment, secrets, key_id=fingerprint, on_step=on_step)
-        code = self._find_refusal(outcome)
+        code = find_refusal(outcome, stops_at_withdraw=self._stops_at_withdraw)
         if code is not None:
             raise self.refuse(code, entry.exchange, outcome=outcome)
         return Attempt(entry, fingerprint, outcome, attested_at)
@@ -75,27 +75,36 @@ class Attempts:
         self, code: str, exchange: Exchange, *, outcome: CheckOutcome | None = None, existing_id: str | None = None
     ) -> ConnectRefused:
         """Return the refusal with its words. A refusal before any call fails the first step."""
-        error = outcome.error if outcome is not None else None
-        grants = outcome.grants if outcome is not None else None
-        about = Circumstances(
-            grants=grants,
-            egress=self._settings.egress,
-            seen_ip=error.seen_ip if error is not None else None,
-            skew_seconds=error.skew_seconds if error is not None else None,
-        )
-        advice = advise(code, exchange=exchange, about=about)
-        steps = outcome.steps if outcome is not None else (Step(StepName.FORMAT, StepState.FAILED, advice.cause),)
-        return ConnectRefused(advice, status=STATUS_OF_CODE.get(code), steps=steps, grants=grants, existing_id=existing_id)
+        return make_refusal(code, exchange, outcome=outcome, existing_id=existing_id, egress=self._settings.egress)
 
     @property
     def _stops_at_withdraw(self) -> bool:
         return self._settings.withdraw_policy == "refuse"
 
-    def _find_refusal(self, outcome: CheckOutcome) -> str | None:
-        """Return why the key must not be stored, None when it may: judged, not able to withdraw, able to read."""
-        if outcome.report is None:
-            return outcome.code
-        withdraw = outcome.report.grants.get(Permission.WITHDRAW, Grant())
-        if withdraw.answer is Answer.YES and self._stops_at_withdraw:
-            return "withdraw_enabled"
-        return outcome.error.code if isinstance(outcome.error, PermissionMissing) else None
+
+def find_refusal(outcome: CheckOutcome, *, stops_at_withdraw: bool) -> str | None:
+    """Return why the key must not be stored, None when it may: judged, not able to withdraw, able to read."""
+    if outcome.report is None:
+        return outcome.code
+    withdraw = outcome.report.grants.get(Permission.WITHDRAW, Grant())
+    if withdraw.answer is Answer.YES and stops_at_withdraw:
+        return "withdraw_enabled"
+    return outcome.error.code if isinstance(outcome.error, PermissionMissing) else None
+
+
+def make_refusal(
+    code: str, exchange: Exchange, *, outcome: CheckOutcome | None, egress: tuple[str, ...], existing_id: str | None = None
+) -> ConnectRefused:
+    """Return the refusal with its words; without an outcome it is one before any call."""
+    error = outcome.error if outcome is not None else None
+    grants = outcome.grants if outcome is not None else None
+    about = Circumstances(
+        grants=grants,
+        egress=egress,
+        seen_ip=error.seen_ip if error is not None else None,
+        skew_seconds=error.skew_seconds if error is not None else None,
+        is_stored=False,
+    )
+    advice = advise(code, exchange=exchange, about=about)
+    steps = outcome.steps if outcome is not None else (Step(StepName.FORMAT, StepState.FAILED, advice.cause),)
+    return ConnectRefused(advice, status=STATUS_OF_CODE.get(code), steps=steps, grants=grants, existing_id=existing_id)

@@ -26,9 +26,9 @@ class Words:
 WORDS: Mapping[str, Words] = {
     "withdraw_enabled": Words(
         cause="This key can move funds out of {exchange}.",
-        remedy="At {exchange}, edit the key, leave {withdraw} empty and save. Then check again.",
+        remedy="At {exchange}, edit the key, untick {withdraw} and save. Then check again.",
         reply="Your {exchange} key has the box {withdraw} ticked, and Keydeck does not use keys that can move funds out. At"
-        " {exchange}, edit the key, leave {withdraw} empty and save. Then press Check now in Keydeck. If you did not "
+        " {exchange}, edit the key, untick {withdraw} and save. Then press Check now in Keydeck. If you did not "
         "tick it yourself, delete the key.",
         operator="The key may withdraw. It is only re-checked, never used, until the trader turns that off.",
         action="guide",
@@ -55,10 +55,10 @@ WORDS: Mapping[str, Words] = {
     ),
     "key_expired": Words(
         cause="{exchange} has ended this key.",
-        remedy="Create a new key at {exchange} and put it in here. Bind this server's address to it, so that it does not end"
-        " again.",
-        reply="Your {exchange} key has expired. Create a new one at {exchange}, bind it to {addresses} so that it does not "
-        "end again, and put it in with Replace key in Keydeck.",
+        remedy="Create a new key at {exchange} and put it in here. If it ended because it was bound to no address, bind the new "
+        "one to {addresses}.",
+        reply="Your {exchange} key has expired. Create a new one at {exchange} and put it in with Replace key in Keydeck. If it "
+        "ended because it was bound to no address, bind the new one to {addresses}.",
         operator="The key reached the exchange's own end date. Only the trader can mend this.",
         action="replace",
     ),
@@ -163,9 +163,10 @@ WORDS: Mapping[str, Words] = {
     ),
     "key_expiring": Words(
         cause="{exchange} ends this key on {ends}.",
-        remedy="Bind the key at {exchange} to {addresses}, or replace it before that day.",
-        reply="{exchange} ends your key on {ends}. Bind it to {addresses} at {exchange}, or create a new key and put it in "
-        "with Replace key in Keydeck.",
+        remedy="Replace it before that day. If it ends because it is bound to no address, binding it to {addresses} at "
+        "{exchange} is enough.",
+        reply="{exchange} ends your key on {ends}. Create a new key before that day and put it in with Replace key in Keydeck. "
+        "If it ends because it is bound to no address, binding it to {addresses} at {exchange} is enough.",
         operator="The key nears the exchange's own end date. The trader has been told.",
         action="copy_address",
     ),
@@ -202,13 +203,24 @@ WORDS: Mapping[str, Words] = {
 }
 """Every problem code that a credential, a check or an attempt can carry."""
 
-_THREE_REASONS = (
-    "{exchange} gives the same answer for three reasons: the key is switched off or deleted, it has no right to read yet, or "
-    "it is bound to addresses without {addresses}."
-)
-_DOUBT = (  # cause, remedy, reply
-    "{exchange} refused every request of this key.",
-    f"{_THREE_REASONS} Look at all three at {{exchange}}, save, then check again.",
-    f"{_THREE_REASONS} Look at all three at {{exchange}} and save, then press Check now in Keydeck.",
-)
-DOUBTS: Mapping[str, tuple[str, str, str]] = {"ip_not_allowed": _DOUBT, "invalid_key": _DOUBT}
+UNSTORED = "Your key is not the problem, but it was not stored. Try again in a few minutes."
+"""The remedy of weather for a key that is not stored: nobody checks it again by itself."""
+
+
+def _write_doubt(first: str) -> tuple[str, str, str]:
+    """Return cause, remedy and reply for an answer with three reasons, of which the first differs."""
+    reasons = (
+        f"{{exchange}} gives the same answer for three reasons: {first}, it has no right to read yet, or "
+        "it is bound to addresses without {addresses}."
+    )
+    return (
+        "{exchange} refused every request of this key.",
+        f"{reasons} Look at all three at {{exchange}}, save, then check again.",
+        f"{reasons} Look at all three at {{exchange}} and save, then press Check now in Keydeck.",
+    )
+
+
+DOUBTS: Mapping[str, tuple[str, str, str]] = {
+    "ip_not_allowed": _write_doubt("the key is switched off"),
+    "invalid_key": _write_doubt("the key is not known there (deleted, switched off, copied incompletely, or of another site)"),
+}

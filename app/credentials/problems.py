@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from app.credentials.problem_words import DOUBTS, WORDS, Words
+from app.credentials.problem_words import DOUBTS, NOBODY, UNSTORED, WORDS, Words
 from app.credentials.views import Advice
 from app.exchanges.types import Answer, Exchange, Grant, Permission
 
@@ -34,6 +34,7 @@ class Circumstances:
     seen_ip: str | None = None
     expires_at: datetime | None = None
     skew_seconds: float | None = None
+    is_stored: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,8 @@ def advise(code: str, *, exchange: Exchange, about: Circumstances | None = None)
     """Return what a person reads for a problem code. An unknown code gets the words of `internal`."""
     given = about or Circumstances()
     words = _admit_doubt(find_words(code), code=code, exchange=exchange)
+    if words.who_acts == NOBODY and not given.is_stored:
+        words = replace(words, remedy=UNSTORED)
     if code == "permission_missing":
         words = _choose_missing(words, given.grants)
     texts = _collect_texts(exchange, given)

@@ -8,8 +8,10 @@ import pytest
 
 from app.credentials import status
 from app.credentials.connect import ConnectRefused
+from app.credentials.rehearsal import Played, Server, play
 from app.credentials.views import Status
 from app.exchanges.errors import Unreachable
+from app.exchanges.registry import find_adapters
 from app.exchanges.types import Answer, Permission, ProbePolicy, Proof
 from app.masking import Secret
 from app.sandbox.keys import list_keys
@@ -23,10 +25,13 @@ KEYS = [(key.exchange, key.scenario) for key in list_keys()]
 @pytest.mark.parametrize(("exchange", "scenario"), KEYS, ids=lambda part: part)
 async def test_every_sandbox_key_gives_what_it_promises(bench: Bench, exchange: str, scenario: str) -> None:
     key = bench.key(exchange, scenario)
+    server = Server(clock=bench.state.clock, egress=bench.state.settings.egress)
+    rehearsed = await play(find_adapters()[exchange], key, probes=ProbePolicy.HARMLESS, server=server)
     before = await bench.dump()
     if key.stored:
         view = await bench.connect(exchange, scenario)
         assert (view.status.value, view.advice.code if view.advice else None) == (key.status, key.code)
+        assert rehearsed == Played(key, view.status, view.advice, stored=True)
         async with bench.work() as credentials:
             assert [one.id for one in await credentials.list_all(bench.principal)] == [view.id]
     else:
@@ -34,6 +39,7 @@ async def test_every_sandbox_key_gives_what_it_promises(bench: Bench, exchange: 
             await bench.connect(exchange, scenario)
         assert refused.value.status is not None
         assert (refused.value.status.value, refused.value.advice.code) == (key.status, key.code)
+        assert rehearsed == Played(key, refused.value.status, refused.value.advice, stored=False)
         assert await bench.dump() == before, "a refused key leaves nothing behind"
         fine = await bench.connect(exchange, "read-only")
         assert fine.status is Status.CONNECTED
