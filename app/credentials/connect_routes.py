@@ -12,8 +12,8 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.accounts.current_user import PageTrader, Principal
-from app.credentials import presentation
+from app.accounts.current_user import PageTrader, PageUser, Principal
+from app.credentials import honesty, presentation
 from app.credentials.connect import ConnectRefused, StepListener
 from app.credentials.forms import Kept, is_attested, keep, keep_for_replace, read_connect, read_secrets
 from app.credentials.service import Credentials
@@ -61,6 +61,15 @@ async def choose_exchange(
     exchanges = request.app.state.exchanges.list_all()
     found = presentation.find_exchanges(exchanges, q)
     return render(request, "credentials/exchanges.html", exchanges=exchanges, found=found, q=q)
+
+
+@router.get("/exchanges")
+async def show_exchanges(request: Request, _principal: PageUser) -> HTMLResponse:
+    """Tell what is asked at each exchange on offer. Rehearsed once: it stays the same while the server runs."""
+    state = request.app.state
+    if not hasattr(state, "honesty"):
+        state.honesty = await honesty.rehearse_offered(state.exchanges, clock=state.clock)
+    return render(request, "credentials/honesty.html", table=state.honesty, probes=state.settings.probes)
 
 
 def find_exchange(request: Request, slug: str) -> Exchange:

@@ -12,6 +12,7 @@ from app.clock import Clock
 from app.credentials.problems import advise
 from app.credentials.rehearsal import Observation, observe
 from app.exchanges.adapter import ExchangeAdapter
+from app.exchanges.registry import Exchanges, find_adapters
 from app.exchanges.types import Call, CallLimit, Environment, Exchange, Grant, Permission, ProbePolicy, Proof
 from app.sandbox.keys import list_keys
 
@@ -84,6 +85,12 @@ async def rehearse(kinds: Mapping[str, type[ExchangeAdapter]], *, clock: Clock) 
         seen = await observe(kind, [key for key in good if key.exchange == slug], clock=clock, environments=places)
         table.append(describe(kind, seen))
     return tuple(sorted(table, key=lambda facts: facts.exchange.name.lower()))
+
+
+async def rehearse_offered(exchanges: Exchanges, *, clock: Clock) -> tuple[ExchangeFacts, ...]:
+    """Return the table of the exchanges that this instance offers."""
+    kinds = {slug: kind for slug, kind in find_adapters().items() if exchanges.get(slug) is not None}
+    return await rehearse(kinds, clock=clock)
 
 
 def describe(kind: type[ExchangeAdapter], seen: Sequence[Observation]) -> ExchangeFacts:
