@@ -16,6 +16,7 @@ from app.masking import Secret
 
 PREFIX = "KEYDECK_"
 _EXCHANGE_URL = re.compile(r"EXCHANGE_([A-Z0-9]+)_URL")
+_DATABASES = ("postgresql+psycopg://", "sqlite+aiosqlite:///")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -60,6 +61,12 @@ class Settings(BaseModel):
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/"):
             raise ValueError("must be like https://keydeck.example.org, without a path")
         return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _check_database_url(self) -> Self:
+        if not self.database_url_text.reveal().startswith(_DATABASES):
+            raise ValueError("DATABASE_URL must start with postgresql:// or sqlite:///")
+        return self
 
     @model_validator(mode="after")
     def _check_exchange_urls(self) -> Self:

@@ -16,6 +16,7 @@ from app import schema
 from app.accounts.setup import ensure_setup_link
 from app.clock import utc_now
 from app.commands.console import EXIT_CONFIGURATION, EXIT_UNAVAILABLE, fail, open_database, read_settings, run
+from app.exchanges.registry import find_adapters
 from app.logs import configure_logging
 from app.main import create_app
 from app.settings import Settings
@@ -102,7 +103,10 @@ async def _serve(settings: Settings, *, migrates: bool, runs_worker: bool) -> No
 
 
 async def prove_ready(settings: Settings) -> None:
-    """Refuse to start with one clear line when the database is old or the key ring is wrong."""
+    """Refuse to start with one clear line when an exchange is misspelt, the database is old or the key ring is wrong."""
+    known = find_adapters()
+    for slug in sorted({*settings.exchanges, *settings.exchange_urls} - known.keys()):
+        fail(f"unknown exchange {slug} in the settings: known are {', '.join(sorted(known))}", exit_code=EXIT_CONFIGURATION)
     async with open_database(settings) as database:
         revision = await schema.fetch_revision(database)
         if revision != schema.read_head():

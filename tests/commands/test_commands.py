@@ -74,6 +74,24 @@ def test_an_unknown_setting_is_one_line(tmp_path: Path) -> None:
     assert len(ended.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("KEYDECK_DATABASE_URL", "mysql://u:hush-hush@h/x", "must start with postgresql://"),
+        ("KEYDECK_DATABASE_URL", "postgresql+asyncpg://u:hush-hush@h/x", "must start with postgresql://"),
+        ("KEYDECK_DATABASE_URL", "hush-hush", "must start with postgresql://"),
+        ("KEYDECK_EXCHANGES", "hitbtc,htk", "unknown exchange htk"),
+        ("KEYDECK_EXCHANGE_HITBT_URL", "https://x.example", "unknown exchange hitbt"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_one_line(tmp_path: Path, name: str, value: str, words: str) -> None:
+    ended = run_keydeck("serve", data_dir=tmp_path, **{name: value})
+    assert ended.returncode == 78
+    assert words in ended.stderr
+    assert "hush" not in ended.stderr
+    assert len(ended.stderr.strip().splitlines()) == 1
+
+
 def test_an_old_database_is_not_served(tmp_path: Path) -> None:
     ended = run_keydeck("serve", data_dir=tmp_path)
     assert ended.returncode == 78
