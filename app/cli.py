@@ -3,6 +3,8 @@
 Passwords and secrets come by prompt, standard input or file, never as an argument: arguments show in process lists.
 """
 
+import os
+
 import typer
 
 from app.commands import credentials, exchanges, people, sandbox, server, stored_keys, worker
@@ -29,5 +31,6 @@ app.add_typer(stored_keys.vault, name="vault")
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line. What it writes (database, key ring) is for its own user only."""
+    os.umask(0o077)
     app()

@@ -222,5 +222,7 @@ def _write_doubt(first: str) -> tuple[str, str, str]:
 
 DOUBTS: Mapping[str, tuple[str, str, str]] = {
     "ip_not_allowed": _write_doubt("the key is switched off"),
-    "invalid_key": _write_doubt("the key is not known there (deleted, switched off, copied incompletely, or of another site)"),
+    "invalid_key": _write_doubt(
+        "the key is not known there (deleted, switched off, ended, copied incompletely, or of another site)"
+    ),
 }

@@ -106,6 +106,7 @@ KRAKEN = Exchange(
         AccessPlan.TRADING: frozenset({Permission.READ, Permission.TRADE}),
     },
     verified_on="2026-11",
+    doubtful_codes=frozenset({InvalidKey.code}),  # an unlisted address or a past end is answered as an invalid key, too
     one_call_at_a_time=True,
     calls_per_second=1,
     limits="Each key has a counter that grows with each call and falls with time; it allows about 15 calls at once. A key with "
