@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app import __version__, schema
+from app import __version__
 from app.accounts import api as accounts_api
 from app.accounts import routes as accounts_pages
 from app.accounts.passwords import Passwords
@@ -98,7 +98,6 @@ def create_app(settings: Settings, *, outside: Outside | None = None, runs_worke
     app.state.settings = settings
     app.state.worker = None
     app.state.clock = given.clock
-    app.state.schema_head = schema.read_head()
     app.state.passwords = given.passwords or Passwords()
     app.state.pages = Pages(settings=settings, clock=given.clock, templates_dir=ROOT / "templates", static_dir=ROOT / "static")
     probes = ProbePolicy(settings.probes)
