@@ -6,10 +6,16 @@ Slugs are text, validated against the registry: an enum in the database would co
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, Integer, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy import JSON, Computed, ForeignKey, Index, Integer, LargeBinary, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base, UtcDateTime
+
+_DUE_AT = (
+    "CASE WHEN paused_at IS NOT NULL THEN NULL"
+    " WHEN quarantined_at IS NULL AND next_balances_at < next_check_at THEN next_balances_at"
+    " ELSE next_check_at END"
+)
 
 
 class Credential(Base):
@@ -17,15 +23,18 @@ class Credential(Base):
 
     `attested_at`: when the trader said Withdraw is off. `key_set_at`: since when the present key is here (None: from
     the start). The two check ids spare the lists a search through the history: the newest check, and the newest that
-    tells something of the key.
+    tells something of the key. `next_check_at`: when its rights are looked at again (None: not planned), and
+    `next_balances_at` its balances alone, where that comes sooner. `quarantined_at`: since when the key may do more than
+    it should; then only its rights are looked at. `due_at` is the queue: the sooner of the two, made by the database.
     """
 
     __tablename__ = "credentials"
     __table_args__ = (
         UniqueConstraint("user_id", "exchange", "environment", "fingerprint"),
         Index("ix_credentials_user_id_id", "user_id", "id"),
-        Index("ix_credentials_next_check_at", "next_check_at"),
+        Index("ix_credentials_exchange_environment_due_at", "exchange", "environment", "due_at"),
     )
+    __mapper_args__ = {"eager_defaults": False}  # noqa: RUF012  # read by the mapper; nobody reads due_at back from an insert
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
@@ -42,6 +51,9 @@ class Credential(Base):
     paused_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     checking_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
     next_check_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    next_balances_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    quarantined_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    due_at: Mapped[datetime | None] = mapped_column(UtcDateTime, Computed(_DUE_AT, persisted=True))
     newest_check_id: Mapped[str | None] = mapped_column(String(32))
     telling_check_id: Mapped[str | None] = mapped_column(String(32))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -42,6 +42,9 @@ class CredentialRow:
     document: dict[str, Any] | None = None
     failed_at: datetime | None = None
     failure_code: str | None = None
+    next_balances_at: datetime | None = None
+    quarantined_at: datetime | None = None
+    due_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

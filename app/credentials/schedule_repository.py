@@ -27,7 +27,7 @@ async def claim_due_for_worker(session: AsyncSession, *, now: datetime, stale_be
 
     A mark older than `stale_before` was left by a crash and is taken over.
     """
-    due = select(Credential.id).where(_is_due(now, stale_before)).order_by(Credential.next_check_at).limit(limit)
+    due = select(Credential.id).where(_is_due(now, stale_before)).order_by(Credential.due_at).limit(limit)
     chosen = due.with_for_update(skip_locked=True).cte("due")  # SQLite has no row locks: there BEGIN IMMEDIATE keeps others out
     statement = update(Credential).where(Credential.id.in_(select(chosen.c.id))).values(checking_since=now)
     result = await session.execute(
@@ -66,4 +66,4 @@ async def count_untelling_checks(session: AsyncSession, credential_id: str, *, u
 
 def _is_due(now: datetime, stale_before: datetime) -> ColumnElement[bool]:
     unmarked = or_(Credential.checking_since.is_(None), Credential.checking_since <= stale_before)
-    return and_(Credential.next_check_at <= now, Credential.paused_at.is_(None), unmarked)
+    return and_(Credential.due_at <= now, unmarked)

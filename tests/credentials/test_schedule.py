@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from app.accounts.models import User
 from app.credentials import schedule_repository
@@ -110,14 +110,15 @@ async def test_the_due_query_uses_its_index(database: Database, clock: FakeClock
     await add_credentials(database, 3000, next_check_at=START + timedelta(hours=1))
     await add_credentials(database, 20)
     due = schedule_repository._is_due(clock.now, clock.now - CHECK_TIME)
-    query = Credential.__table__.select().with_only_columns(Credential.id).where(due).order_by(Credential.next_check_at).limit(8)
+    site = (Credential.exchange == "htx", Credential.environment == "live")
+    query = select(Credential.id).where(due, *site).order_by(Credential.due_at).limit(8)
     plain = str(query.compile(database.engine.sync_engine, compile_kwargs={"literal_binds": True}))
     async with database.write() as session:
         await session.execute(text("ANALYZE"))
     async with database.read() as session:
         explain = "EXPLAIN QUERY PLAN" if database.is_sqlite else "EXPLAIN"
         plan = " ".join(str(row) for row in await session.execute(text(f"{explain} {plain}".replace(":", "\\:"))))
-    assert "ix_credentials_next_check_at" in plan
+    assert "ix_credentials_exchange_environment_due_at" in plan
 
 
 def make_outcome(code: str = "ok", **changes: Any) -> CheckOutcome:
