@@ -5,7 +5,9 @@ A writing transaction begins with BEGIN IMMEDIATE on SQLite: a deferred one fail
 No transaction waits on the network: a service calls `release` before it asks an exchange.
 """
 
+import asyncio
 import re
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -24,6 +26,8 @@ _UNIT = "keydeck_unit"  # execution option: which kind of session a connection s
 _WROTE = "keydeck_wrote"  # connection info: this transaction has changed something
 _READING = re.compile(r"\s*(SELECT|VALUES|EXPLAIN|PRAGMA|SHOW|SET|LOCK|BEGIN|COMMIT|ROLLBACK|SAVEPOINT|RELEASE)\b", re.IGNORECASE)
 _WITH = re.compile(r"\s*WITH\b", re.IGNORECASE)
+_WAL_ATTEMPTS = 100
+_WAL_PAUSE_SECONDS = 0.05
 _CHANGING = re.compile(r"(?<!FOR )\b(INSERT|UPDATE|DELETE|MERGE)\b", re.IGNORECASE)
 
 
@@ -153,7 +157,9 @@ def _prepare_sqlite(engine: AsyncEngine) -> None:
     def set_pragmas(connection: Any, _record: Any) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
-        for pragma in ("busy_timeout=10000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
+        cursor.execute("PRAGMA busy_timeout=10000")
+        _turn_to_wal(connection, cursor)
+        for pragma in ("synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
@@ -161,3 +167,16 @@ def _prepare_sqlite(engine: AsyncEngine) -> None:
     def begin(connection: Connection) -> None:
         writes = connection.get_execution_options().get(_UNIT) == "write"
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _turn_to_wal(connection: Any, cursor: Any) -> None:
+    """Turn a new file to WAL. Of several that try at once SQLite tells all but one "locked", without waiting for the timeout."""
+    for attempt in range(_WAL_ATTEMPTS):
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            if attempt == _WAL_ATTEMPTS - 1:
+                raise
+            connection.run_async(lambda _driver: asyncio.sleep(_WAL_PAUSE_SECONDS))
+        else:
+            return

@@ -4,7 +4,7 @@ from app.accounts.models import ApiToken, Invitation, User, UserSession
 from app.audit import AuditEvent
 from app.credentials.models import Credential, CredentialBalances, CredentialSecret, KeyCheck
 from app.db import Base
-from app.vault.models import VaultCanary, VaultInstance
+from app.vault.models import SealedValue, VaultCanary, VaultInstance
 
 __all__ = ["TABLES", "Base"]
 
@@ -16,6 +16,7 @@ TABLES = (
     CredentialSecret,
     Invitation,
     KeyCheck,
+    SealedValue,
     User,
     UserSession,
     VaultCanary,

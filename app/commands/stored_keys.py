@@ -61,7 +61,8 @@ def _show(report: DoctorReport, *, as_json: bool) -> None:
     lines = [f"{key.kid}: {key.state.value}, check value {key.check}" for key in report.keys]
     lines += [f"{count} credentials under {kid}" for kid, count in report.credentials_per_kid.items()]
     lines += [f"{one.credential_id} does not open: {one.reason}" for one in report.unopened]
-    lines.append("Every stored credential opens" if report.is_sound else f"{len(report.unopened)} credentials do not open")
+    lines += [f"{value_id} does not open: a secret of Keydeck's own" for value_id in report.values_unopened]
+    lines.append("Every stored credential opens" if not report.unopened else f"{len(report.unopened)} credentials do not open")
     answer(report.as_document(), as_json=as_json, lines=lines)
     if not report.is_sound:
         raise typer.Exit(1)

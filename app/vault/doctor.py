@@ -15,6 +15,7 @@ from app.vault.boot import open_known_vault, open_vault
 from app.vault.envelope import SealedSecrets, SealingContext, Vault
 from app.vault.errors import KeyUnavailable, VaultError
 from app.vault.keyring import KeyLine
+from app.vault.values import open_value
 
 _PAGE_ROWS = 200
 
@@ -37,11 +38,13 @@ class DoctorReport:
     credentials_per_kid: Mapping[str, int]
     opened: int
     unopened: tuple[Unopened, ...]
+    values_opened: int = 0
+    values_unopened: tuple[str, ...] = ()
 
     @property
     def is_sound(self) -> bool:
-        """True when every stored credential opens."""
-        return not self.unopened
+        """True when every stored credential and every sealed value opens."""
+        return not self.unopened and not self.values_unopened
 
     def as_document(self) -> dict[str, object]:
         """Return the report as a JSON document, for `--json`."""
@@ -52,6 +55,8 @@ class DoctorReport:
             "credentials_per_kid": dict(self.credentials_per_kid),
             "opened": self.opened,
             "unopened": [{"credential_id": one.credential_id, "kid": one.kid, "reason": one.reason} for one in self.unopened],
+            "values_opened": self.values_opened,
+            "values_unopened": list(self.values_unopened),
         }
 
 
@@ -82,13 +87,34 @@ async def examine_vault(database: Database, vault: Vault) -> DoctorReport:
                 opened += 1
             else:
                 unopened.append(Unopened(credential_id=row.id, kid=row.kid, reason=reason))
+    values_opened, values_unopened = await _examine_values(database, vault)
     return DoctorReport(
         instance_id=vault.instance_id,
         keys=vault.list_keys(),
         credentials_per_kid=dict(sorted(per_kid.items())),
         opened=opened,
         unopened=tuple(unopened),
+        values_opened=values_opened,
+        values_unopened=values_unopened,
     )
+
+
+async def _examine_values(database: Database, vault: Vault) -> tuple[int, tuple[str, ...]]:
+    """Open every sealed value of our own; return how many opened, and the ids of those that did not."""
+    unopened: list[str] = []
+    opened, after = 0, ""
+    while True:
+        async with database.read() as session:
+            rows = await repository.list_sealed_values(session, after=after, limit=_PAGE_ROWS)
+        if not rows:
+            return opened, tuple(unopened)
+        after = rows[-1].id
+        for row in rows:
+            try:
+                open_value(vault, row)
+                opened += 1
+            except VaultError:
+                unopened.append(row.id)
 
 
 async def verify_vault(database: Database, *, keyring_path: Path) -> DoctorReport:

@@ -11,7 +11,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import NoReturn, Self
+from typing import NoReturn, Protocol, Self
 
 from app.masking import Secret
 from app.vault.errors import KeyUnavailable, VaultError
@@ -19,12 +19,22 @@ from app.vault.keyring import KeyLine, KeyRing
 from app.vault.primitives import KEY_BYTES, decode_text, encode_text, length_prefixed, wipe
 from app.vault.records import open_field, parse_wrapped_key, seal_field, unpad, unwrap_key, wrap_key
 
-__all__ = ["KeyUnavailable", "SealedSecrets", "SealingContext", "Vault", "VaultError"]
+__all__ = ["KeyUnavailable", "SealedSecrets", "SealingContext", "ValueContext", "Vault", "VaultError"]
 
 _FIELD_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _SECRETS_LABEL = "keydeck/cred/1"
+_VALUE_LABEL = "keydeck/value/1"
 _FINGERPRINT_LABEL = "keydeck/fp/1"
 _FINGERPRINT_BYTES = 16
+
+
+class Context(Protocol):
+    """Where something sealed belongs: its own label first, so that no kind of record passes for another."""
+
+    @property
+    def instance_id(self) -> str: ...
+
+    def encode(self, *further: str) -> bytes: ...
 
 
 @dataclass(frozen=True)
@@ -52,6 +62,20 @@ class SealingContext:
                 *further,
             )
         )
+
+
+@dataclass(frozen=True)
+class ValueContext:
+    """Where a secret of Keydeck's own belongs, such as a second factor. `owner_id` is empty for the installation's."""
+
+    instance_id: str
+    value_id: str
+    owner_id: str
+    purpose: str
+
+    def encode(self, *further: str) -> bytes:
+        """Return the context as bytes to authenticate; `further` is the field's name for a field."""
+        return length_prefixed((_VALUE_LABEL, self.instance_id, self.value_id, self.owner_id, self.purpose, *further))
 
 
 @dataclass(frozen=True)
@@ -98,7 +122,7 @@ class Vault:
         """List what may be shown of the root keys: kid, state, check value."""
         return self.__ring.list_lines()
 
-    def seal(self, values: Mapping[str, Secret], *, context: SealingContext) -> SealedSecrets:
+    def seal(self, values: Mapping[str, Secret], *, context: Context) -> SealedSecrets:
         """Seal all secrets of one credential version under a fresh data key. Raises VaultError for what cannot be stored."""
         self._refuse_other_instance(context)
         if not values or not all(_FIELD_NAME.fullmatch(name) for name in values):
@@ -114,7 +138,7 @@ class Vault:
             wipe(data_key)
         return SealedSecrets(kid=self.__ring.active.kid, wrapped_key=wrapped, fields=fields)
 
-    def open(self, sealed: SealedSecrets, *, context: SealingContext) -> dict[str, Secret]:
+    def open(self, sealed: SealedSecrets, *, context: Context) -> dict[str, Secret]:
         """Open all fields. Raises VaultError if anything differs from what was sealed, KeyUnavailable without its root key."""
         data_key = self._unwrap(sealed, context=context)
         try:
@@ -122,7 +146,7 @@ class Vault:
         finally:
             wipe(data_key)
 
-    def rewrap(self, sealed: SealedSecrets, *, context: SealingContext) -> SealedSecrets:
+    def rewrap(self, sealed: SealedSecrets, *, context: Context) -> SealedSecrets:
         """Wrap the same data key by the active root key and prove it; the secrets stay sealed. Raises VaultError."""
         data_key = self._unwrap(sealed, context=context)
         try:
@@ -142,13 +166,13 @@ class Vault:
         message = length_prefixed((_FINGERPRINT_LABEL, exchange, environment, api_key.reveal()))
         return hmac.digest(self.__fingerprint_key, message, "sha256")[:_FINGERPRINT_BYTES].hex()
 
-    def _unwrap(self, sealed: SealedSecrets, *, context: SealingContext) -> bytearray:
+    def _unwrap(self, sealed: SealedSecrets, *, context: Context) -> bytearray:
         self._refuse_other_instance(context)
         if parse_wrapped_key(sealed.wrapped_key).kid != sealed.kid:
             raise VaultError("the record names another root key than its row")
         return unwrap_key(self.__ring, sealed.wrapped_key, context=context.encode())
 
-    def _refuse_other_instance(self, context: SealingContext) -> None:
+    def _refuse_other_instance(self, context: Context) -> None:
         if context.instance_id != self.__instance_id:
             raise VaultError("the context names another database")
 

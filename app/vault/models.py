@@ -1,8 +1,8 @@
-"""Tables of the vault itself: which key wrote, a canary per key, and the sealed fingerprint key."""
+"""Tables of the vault itself: which key wrote, a canary per key, the sealed fingerprint key, and sealed values of our own."""
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, Integer, LargeBinary, String
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Integer, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base, UtcDateTime
@@ -35,4 +35,21 @@ class VaultCanary(Base):
     kid: Mapped[str] = mapped_column(String(32), primary_key=True)
     check_value: Mapped[str] = mapped_column(String(8))
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class SealedValue(Base):
+    """A secret of Keydeck's own, such as a second factor or a channel's address, sealed as credentials are.
+
+    `owner_id` is whose it is; with the person it goes. None: the installation's.
+    """
+
+    __tablename__ = "sealed_values"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    owner_id: Mapped[str | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    purpose: Mapped[str] = mapped_column(String(32))
+    kid: Mapped[str] = mapped_column(String(32), index=True)
+    wrapped_key: Mapped[bytes] = mapped_column(LargeBinary)
+    fields: Mapped[dict[str, str]] = mapped_column(JSON)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)

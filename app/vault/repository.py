@@ -1,4 +1,4 @@
-"""Every query of the vault: its own two tables, and a plain view of the credentials it must be able to open.
+"""Every query of the vault: its own tables, and a plain view of the credentials it must be able to open.
 
 The credentials' tables are named here by column, not imported: the vault knows keys and bytes, no features.
 """
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Integer, LargeBinary, Row, String, column, exists, select, table
+from sqlalchemy import JSON, Integer, LargeBinary, Row, String, column, delete, exists, or_, select, table, union
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.vault.models import VaultCanary, VaultInstance
+from app.vault.models import SealedValue, VaultCanary, VaultInstance
 
 _CREDENTIALS = table(
     "credentials",
@@ -53,13 +53,15 @@ async def list_canaries(session: AsyncSession) -> Sequence[VaultCanary]:
 
 
 async def list_kids_in_use(session: AsyncSession) -> list[str]:
-    """List the kids that stored credentials name."""
-    return list((await session.execute(select(_SECRETS.c.kid).distinct().order_by(_SECRETS.c.kid))).scalars())
+    """List the kids that stored credentials and sealed values name."""
+    named = union(select(_SECRETS.c.kid), select(SealedValue.kid))
+    return sorted((await session.execute(named)).scalars())
 
 
 async def holds_credentials(session: AsyncSession) -> bool:
     """Say whether anything that a key ring could have sealed is stored."""
-    found = await session.execute(select(exists(select(_CREDENTIALS.c.id)) | exists(select(_SECRETS.c.credential_id))))
+    rows = (select(_CREDENTIALS.c.id), select(_SECRETS.c.credential_id), select(SealedValue.id))
+    found = await session.execute(select(or_(*(exists(row) for row in rows))))
     return bool(found.scalar_one())
 
 
@@ -94,3 +96,21 @@ async def list_sealed(session: AsyncSession, *, after: str, limit: int) -> Seque
         .limit(limit)
     )
     return (await session.execute(statement)).all()
+
+
+async def get_sealed_value(session: AsyncSession, value_id: str, *, owner_id: str | None) -> SealedValue | None:
+    """Return a sealed value of this owner. None is an owner too: the installation."""
+    statement = select(SealedValue).where(SealedValue.id == value_id, SealedValue.owner_id.is_not_distinct_from(owner_id))
+    return (await session.execute(statement)).scalar_one_or_none()
+
+
+async def delete_sealed_value(session: AsyncSession, value_id: str, *, owner_id: str | None) -> None:
+    """Erase a sealed value of this owner with its data key; nothing happens when there is none."""
+    statement = delete(SealedValue).where(SealedValue.id == value_id, SealedValue.owner_id.is_not_distinct_from(owner_id))
+    await session.execute(statement)
+
+
+async def list_sealed_values(session: AsyncSession, *, after: str, limit: int) -> Sequence[SealedValue]:
+    """List sealed values by id, for a look at whether all open."""
+    statement = select(SealedValue).where(SealedValue.id > after).order_by(SealedValue.id).limit(limit)
+    return (await session.execute(statement)).scalars().all()

@@ -88,6 +88,8 @@ async def test_the_report_is_a_json_document_of_ids_and_counts(started: Vault, d
         "credentials_per_kid": {"k2026a": 1},
         "opened": 1,
         "unopened": [],
+        "values_opened": 0,
+        "values_unopened": [],
     }
 
 
