@@ -1,0 +1,51 @@
+"""Tables of tries at the ways in, of what keeps a person's own way open, and of one-time links that reset."""
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db import Base, UtcDateTime
+
+
+class AttemptCount(Base):
+    """How many tries were made of one budget since its window began. `key` is a hash: no address and no name is kept."""
+
+    __tablename__ = "attempt_counts"
+
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    tries: Mapped[int]
+    most: Mapped[int]
+    ends_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+
+
+class FamiliarPlace(Base):
+    """A browser (`device`) or network (`address`) that signed in to this account before; `mark` is a hash."""
+
+    __tablename__ = "familiar_places"
+    __table_args__ = (UniqueConstraint("user_id", "mark"),)
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    kind: Mapped[str] = mapped_column(String(8))
+    mark: Mapped[str] = mapped_column(String(64))
+    last_used_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class ResetLink(Base):
+    """A one-time link that lets a person choose a new password, or part from lost factors; `kind` says which.
+
+    `way` is how it was handed out: `mail`, `operator` or `command`. Used and dead ones stay a week, for the rule that
+    nobody but the person gets both kinds.
+    """
+
+    __tablename__ = "reset_links"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    way: Mapped[str] = mapped_column(String(16))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
