@@ -33,8 +33,8 @@ class BreakerReading:
 
 
 @dataclass(slots=True)
-class _Admission:
-    """A call that may go out; `status` is what came back."""
+class Admission:
+    """A call that may go out; `status` is the HTTP status of what came back, None while nothing did."""
 
     is_probe: bool
     status: int | None = None
@@ -67,12 +67,12 @@ class Breaker:
         return BreakerReading(state, self._failures, failing_for, max(0.0, self._next_try_at - now))
 
     @contextmanager
-    def admit(self, *, call: str) -> Iterator[_Admission]:
+    def admit(self, *, call: str) -> Iterator[Admission]:
         """Let one call out and learn from how it ends. Raises Resting, at once, while the breaker is open.
 
         A call that ends without a verdict (cancelled, refused by ourselves) counts neither way.
         """
-        admission = _Admission(is_probe=self._take_part(call))
+        admission = Admission(is_probe=self._take_part(call))
         try:
             yield admission
         except (Unreachable, OutOfService):
@@ -97,7 +97,7 @@ class Breaker:
         self._is_probing = True
         return True
 
-    def _note_failure(self, admission: _Admission) -> None:
+    def _note_failure(self, admission: Admission) -> None:
         now = self._monotonic()
         if self._failing_since is None:
             self._failing_since = now

@@ -4,7 +4,7 @@ ExchangeError
   KeyRefused            the trader   InvalidKey  BadSignature  KeyExpired  IpNotAllowed  PermissionMissing
                                      AccountBlocked  WaitingForConfirmation
   ExchangeUnavailable   nobody       RateLimited  Maintenance  Unreachable  OutOfService  Resting
-  OurFault              the operator ClockSkew  UnexpectedReply  UndeclaredCall
+  OurFault              the operator ClockSkew  UnexpectedReply  UndeclaredCall  LimitsUnknown
 
 The branch decides tone and retry, the leaf the sentence. Bad weather (slow, refused, 5xx, 429, HTML) never becomes
 `KeyRefused`. Raise them `from None` outside this package: a chained client error could carry a signed URL.
@@ -137,6 +137,12 @@ class UnexpectedReply(OurFault):
 
 class UndeclaredCall(OurFault):
     """An adapter tried a request it did not declare; refused before the network."""
+
+    code = "internal"
+
+
+class LimitsUnknown(OurFault):
+    """Not asked: the counts that all processes share are out of reach, and a limit of the exchange could be broken."""
 
     code = "internal"
 

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from app.exchanges.breaker import BreakerState
+from app.exchanges.breaker import BreakerReading, BreakerState
 from app.exchanges.http import OriginHealth
 from app.exchanges.types import Environment, Site
 
 
 @dataclass(frozen=True, slots=True)
 class SiteHealth:
-    """One site of an exchange. `failing_since` is None while it answers; `next_try_at` while calls go out.
+    """One site of an exchange, by one way out. `failing_since` is None while it answers; `next_try_at` while calls go out.
 
     `clock_ahead_seconds` is ours against theirs, None when not learned within the hour.
     """
@@ -25,9 +25,31 @@ class SiteHealth:
     calls_last_minute: int
     retries_last_minute: int
     clock_ahead_seconds: float | None
+    way: str = ""
 
 
-def describe_site(origin: OriginHealth, *, slug: str, site: Site, now: datetime, ahead_seconds: float | None) -> SiteHealth:
+@dataclass(frozen=True, slots=True)
+class RestingSite:
+    """A site that is not asked before `next_try_at`, because it has not answered since `failing_since`."""
+
+    slug: str
+    environment: Environment
+    way: str
+    failing_since: datetime
+    next_try_at: datetime
+
+
+def describe_rest(reading: BreakerReading, *, slug: str, environment: Environment, way: str, now: datetime) -> RestingSite | None:
+    """Return the rest with its spans of seconds turned into moments; None when a question may go out."""
+    since, wait = reading.failing_for_seconds, reading.next_try_in_seconds
+    if since is None or not wait:
+        return None
+    return RestingSite(slug, environment, way, now - timedelta(seconds=since), now + timedelta(seconds=wait))
+
+
+def describe_site(
+    origin: OriginHealth, *, slug: str, site: Site, way: str, now: datetime, ahead_seconds: float | None
+) -> SiteHealth:
     """Return a site's health, its spans of seconds turned into moments."""
     breaker = origin.breaker
     since, wait = breaker.failing_for_seconds, breaker.next_try_in_seconds
@@ -42,4 +64,5 @@ def describe_site(origin: OriginHealth, *, slug: str, site: Site, now: datetime,
         calls_last_minute=origin.calls_last_minute,
         retries_last_minute=origin.retries_last_minute,
         clock_ahead_seconds=ahead_seconds,
+        way=way,
     )

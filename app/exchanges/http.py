@@ -6,8 +6,9 @@ signs in the query. The transport is the seam: aiohttp's by default (the reason 
 MockTransport, respx's router or the in-process sandbox in its place. It is asked directly, without httpx's client
 around it: that client logs every URL, and follows, stores and reads things we would have to forbid one by one.
 
-One ExchangeHttp is one way out: rate limits, breakers and retry budgets are counted in it, per origin. An exchange
-played in process (`routes`) has no weather of its own, its faults belong to single keys: none of the three applies.
+One ExchangeHttp is one way out, named by `way`. Rate limits and breakers are counted by way and origin in `Traffic`,
+retry budgets here. An exchange played in process (`routes`) has no weather of its own, its faults belong to single
+keys: none of the three applies.
 """
 
 import asyncio
@@ -22,10 +23,10 @@ from urllib.parse import urlsplit
 import aiohttp
 import httpx
 
-from app.exchanges.breaker import Breaker, BreakerReading
+from app.exchanges.breaker import BreakerReading
 from app.exchanges.errors import OutOfService, UndeclaredCall, Unreachable
-from app.exchanges.limits import HostLimits
 from app.exchanges.retry import Attempts, Draw, RetryBudget
+from app.exchanges.traffic import Lane, LocalTraffic, Traffic
 from app.exchanges.transport import DirectTransport
 from app.exchanges.turns import Sleep
 from app.exchanges.types import CallLimit
@@ -67,12 +68,6 @@ class OriginHealth:
     retries_last_minute: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Origin:
-    breaker: Breaker
-    budget: RetryBudget
-
-
 class ExchangeHttp:
     """Send requests to the allowed origins only. `routes` maps an origin to the transport that serves it in process."""
 
@@ -87,6 +82,8 @@ class ExchangeHttp:
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Sleep = asyncio.sleep,
         draw: Draw = random.uniform,
+        traffic: Traffic | None = None,
+        way: str = "",
     ) -> None:
         self._origins = origins
         self._routes = dict(routes or {})
@@ -95,11 +92,9 @@ class ExchangeHttp:
         self._byte_cap = byte_cap
         self._sleep = sleep
         self._draw = draw
-        self._limits = HostLimits(monotonic=monotonic, sleep=sleep)
-        self._weather = {
-            origin: _Origin(Breaker(monotonic=monotonic), RetryBudget(monotonic=monotonic))
-            for origin in origins - set(self._routes)
-        }
+        self._budgets = {origin: RetryBudget(monotonic=monotonic) for origin in origins - set(self._routes)}
+        self.traffic: Traffic = traffic or LocalTraffic(monotonic=monotonic, sleep=sleep)
+        self.way = way
         self.monotonic = monotonic
 
     @property
@@ -117,20 +112,24 @@ class ExchangeHttp:
         for transport in (self._transport, *self._routes.values()):
             await transport.aclose()
 
+    def is_in_process(self, origin: str) -> bool:
+        """Whether this origin is played in process, without a network between."""
+        return origin in self._routes
+
     def describe_health(self) -> tuple[OriginHealth, ...]:
         """Return how every origin does that is reached over the network, sorted by name."""
         return tuple(
-            OriginHealth(origin, weather.breaker.read(), *weather.budget.count())
-            for origin, weather in sorted(self._weather.items())
+            OriginHealth(origin, self.traffic.read(Lane(self.way, origin)), *budget.count())
+            for origin, budget in sorted(self._budgets.items())
         )
 
     def start_attempts(self, url: str, *, is_read: bool) -> Attempts:
         """Return the attempts that one call to this URL may take."""
-        weather = self._weather.get(find_origin(url))
-        if weather is not None:
-            weather.budget.note_call()
+        budget = self._budgets.get(find_origin(url))
+        if budget is not None:
+            budget.note_call()
         return Attempts(
-            budget=weather.budget if weather is not None and is_read else None,
+            budget=budget if is_read else None,
             deadline_seconds=self._deadline_seconds,
             monotonic=self.monotonic,
             sleep=self._sleep,
@@ -154,11 +153,10 @@ class ExchangeHttp:
         seconds = self._deadline_seconds if within_seconds is None else min(self._deadline_seconds, within_seconds)
         ends_at = self.monotonic() + seconds
         origin = find_origin(request.url)
-        weather = self._weather.get(origin)
-        if weather is None:
+        if origin in self._routes:
             return await self._attempt(transport, built, call=call, within_seconds=seconds)
-        with weather.breaker.admit(call=call) as admission:
-            await self._limits.wait_for_place(origin, limits=limits, call=call, within_seconds=seconds)
+        lane = Lane(self.way, origin)
+        async with self.traffic.admit(lane, limits=limits, call=call, within_seconds=seconds) as admission:
             reply = await self._attempt(transport, built, call=call, within_seconds=ends_at - self.monotonic())
             admission.status = reply.status
         return reply

@@ -11,8 +11,9 @@ from types import ModuleType
 from app.exchanges import adapters
 from app.exchanges.adapter import AdapterContext, ExchangeAdapter
 from app.exchanges.clock_offset import ClockOffset
-from app.exchanges.health import SiteHealth, describe_site
+from app.exchanges.health import RestingSite, SiteHealth, describe_rest, describe_site
 from app.exchanges.http import ExchangeHttp, find_origin
+from app.exchanges.traffic import Lane
 from app.exchanges.turns import KeyTurn, KeyTurns, Sleep
 from app.exchanges.types import Environment, Exchange, ProbePolicy, Secrets, Site
 
@@ -63,6 +64,7 @@ class Exchanges:
 
     `sandbox_url` is the base under which the sandbox plays each exchange (`{sandbox_url}/{slug}`), None when it is
     off; `urls` overrides the live base URL per slug; `allowed` limits the slugs or aliases on offer (None: all).
+    `ways` are the further ways out by name, for credentials that are pinned to one; `http` is the default way.
     """
 
     def __init__(
@@ -76,8 +78,10 @@ class Exchanges:
         allowed: frozenset[str] | None = None,
         kinds: Mapping[str, type[ExchangeAdapter]] | None = None,
         sleep: Sleep = asyncio.sleep,
+        ways: Mapping[str, ExchangeHttp] | None = None,
     ) -> None:
         self._http = http
+        self._ways = {http.way: http, **(ways or {})}
         self._clock = clock
         self._probes = probes
         self._sandbox_url = sandbox_url
@@ -119,36 +123,62 @@ class Exchanges:
             return Site(environment, override.rstrip("/"), site.keys_url, site.name)
         return site
 
-    def open(self, slug: str, environment: Environment, secrets: Secrets, *, key_id: str) -> ExchangeAdapter:
+    def open(
+        self, slug: str, environment: Environment, secrets: Secrets, *, key_id: str, way: str | None = None
+    ) -> ExchangeAdapter:
         """Return an adapter for one credential. `key_id` (a fingerprint) names the turn of one-at-a-time exchanges.
 
-        Raises KeyError when the exchange or environment is not on offer.
+        Calls leave by `way`, or by the default way where it is None or not known. Raises KeyError when the exchange or
+        environment is not on offer.
         """
         site = self.site(slug, environment)
         exchange = self.get(slug)
         if site is None or exchange is None:
             raise KeyError(slug)
-        turn = self._turns.get(f"{exchange.slug}/{key_id}") if exchange.one_call_at_a_time else KeyTurn()
+        http = self._http if way is None else self._ways.get(way, self._http)
+        keeper = None if http.is_in_process(find_origin(site.api_url)) else http.traffic
+        turn = self._turns.get(f"{exchange.slug}/{key_id}", keeper=keeper) if exchange.one_call_at_a_time else KeyTurn()
         offset = self._get_offset(site)
-        context = AdapterContext(secrets, environment, site.api_url, self._http, self._clock, self._probes, turn, offset)
+        context = AdapterContext(secrets, environment, site.api_url, http, self._clock, self._probes, turn, offset)
         return self._kinds[exchange.slug](context)
 
     def describe_health(self) -> list[SiteHealth]:
-        """Return how each site does that is reached over the network, by exchange name, live first."""
-        health = {origin.origin: origin for origin in self._http.describe_health()}
-        pairs = [
+        """Return how each site does that is reached over the network, by exchange name, live first, one for each way out.
+
+        It is what this process knows; `list_resting` asks all of them.
+        """
+        now = self._clock()
+        found = []
+        for exchange, site in self._list_sites():
+            for http in self._ways.values():
+                health = {origin.origin: origin for origin in http.describe_health()}.get(find_origin(site.api_url))
+                if health is not None:
+                    ahead = self._get_offset(site).ahead_seconds
+                    found.append(describe_site(health, slug=exchange.slug, site=site, way=http.way, now=now, ahead_seconds=ahead))
+        return found
+
+    async def list_resting(self) -> list[RestingSite]:
+        """Return the sites that are not asked now because they do not answer, over all processes.
+
+        One whose next question is due is not among them: that question must be asked by someone.
+        """
+        rests = await self._http.traffic.list_rests()
+        now = self._clock()
+        return [
+            resting
+            for exchange, site in self._list_sites()
+            for way in self._ways
+            if (reading := rests.get(Lane(way, find_origin(site.api_url)))) is not None
+            and (resting := describe_rest(reading, slug=exchange.slug, environment=site.environment, way=way, now=now))
+            is not None
+        ]
+
+    def _list_sites(self) -> list[tuple[Exchange, Site]]:
+        return [
             (exchange, site)
             for exchange in self.list_all()
             for environment in self.list_environments(exchange.slug)
             if (site := self.site(exchange.slug, environment)) is not None
-        ]
-        now = self._clock()
-        return [
-            describe_site(
-                health[origin], slug=exchange.slug, site=site, now=now, ahead_seconds=self._get_offset(site).ahead_seconds
-            )
-            for exchange, site in pairs
-            if (origin := find_origin(site.api_url)) in health
         ]
 
     def _get_offset(self, site: Site) -> ClockOffset:

@@ -8,16 +8,30 @@ import asyncio
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Protocol
 
 Sleep = Callable[[float], Awaitable[object]]
 _KEYS_CAP = 10_000
 
 
-class KeyTurn:
-    """The turn of one key in this process; kept between checks, so that the number rises over all of them."""
+class TurnKeeper(Protocol):
+    """Keeps the turns of keys over several processes: `Traffic` says what each act does."""
 
-    def __init__(self, *, sleep: Sleep = asyncio.sleep) -> None:
+    async def take_turn(self, key_id: str) -> int: ...
+
+    async def end_turn(self, key_id: str, *, last_number: int, gap_seconds: float) -> None: ...
+
+
+class KeyTurn:
+    """The turn of one key; kept between checks, so that the number rises over all of them.
+
+    Calls of this process line up here; `keeper` says when it is this process' turn, None where there is no other.
+    """
+
+    def __init__(self, *, sleep: Sleep = asyncio.sleep, key_id: str = "", keeper: TurnKeeper | None = None) -> None:
         self._sleep = sleep
+        self._key_id = key_id
+        self._keeper = keeper
         self._lock = asyncio.Lock()
         self._last_number = 0
         self._ends: deque[float] = deque()
@@ -40,10 +54,26 @@ class KeyTurn:
                 self._ends.popleft()
             if 0 < calls_per_second <= len(self._ends):
                 await self._sleep(self._ends[-calls_per_second] + 1.0 - now)
-            try:
-                yield
-            finally:
-                self._ends.append(asyncio.get_running_loop().time())
+            async with self._keep(1.0 if calls_per_second else 0.0):
+                try:
+                    yield
+                finally:
+                    self._ends.append(asyncio.get_running_loop().time())
+
+    @asynccontextmanager
+    async def _keep(self, gap_seconds: float) -> AsyncIterator[None]:
+        """Hold the turn over all processes, and go on from the last number that any of them sent.
+
+        Another process that comes next waits `gap_seconds`: it does not know of our calls of this second.
+        """
+        if self._keeper is None:
+            yield
+            return
+        self._last_number = max(self._last_number, await self._keeper.take_turn(self._key_id))
+        try:
+            yield
+        finally:
+            await self._keeper.end_turn(self._key_id, last_number=self._last_number, gap_seconds=gap_seconds)
 
 
 class KeyTurns:
@@ -53,8 +83,8 @@ class KeyTurns:
         self._sleep = sleep
         self._turns: OrderedDict[str, KeyTurn] = OrderedDict()
 
-    def get(self, key_id: str) -> KeyTurn:
-        turn = self._turns.setdefault(key_id, KeyTurn(sleep=self._sleep))
+    def get(self, key_id: str, *, keeper: TurnKeeper | None = None) -> KeyTurn:
+        turn = self._turns.setdefault(key_id, KeyTurn(sleep=self._sleep, key_id=key_id, keeper=keeper))
         self._turns.move_to_end(key_id)
         if len(self._turns) > _KEYS_CAP:
             oldest = next(iter(self._turns))
