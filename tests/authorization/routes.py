@@ -1,0 +1,107 @@
+"""Lists what the app answers, from the app object itself, and how each route is asked so that its action can be reached."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from fastapi.routing import APIRoute, iter_route_contexts
+from starlette.routing import Mount, Route
+
+from tests.accounts.doors import PASSWORD
+from tests.authorization.world import HOLDER, World, find_secrets
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+Ask = dict[str, Any]
+TICKET = "4821"
+
+
+def list_routes(app: Any) -> list[tuple[str, str]]:
+    """Return (method, path) of everything that answers; a mounted folder or app counts as one GET of what lies below it."""
+    return sorted(set(_walk(app)), key=lambda row: (row[1], METHODS.index(row[0]) if row[0] in METHODS else 9))
+
+
+def _walk(app: Any) -> Iterator[tuple[str, str]]:
+    for context in iter_route_contexts(app.routes):
+        route = getattr(context, "original_route", context)
+        if isinstance(route, Mount):
+            yield "GET", f"{route.path}/…"
+        elif isinstance(route, Route | APIRoute):
+            for method in route.methods or ():
+                if method not in ("HEAD", "OPTIONS"):
+                    yield method, route.path
+        else:
+            yield type(route).__name__, getattr(route, "path", "?")
+
+
+def fill(path: str, world: World) -> str:
+    """Return the path with real ids in place of its parameters. A parameter nobody gave an object for is named."""
+    parts = []
+    for part in path.split("/"):
+        name = part.strip("{}").partition(":")[0]
+        if part.startswith("{") and name not in world.places:
+            raise AssertionError(f"give {part} of {path} a real object: world.places[{name!r}] in tests/authorization/world.py")
+        parts.append(world.places[name] if part.startswith("{") else part)
+    return "/".join(parts).replace("/…", "/css/keydeck.css")
+
+
+def list_parameters(path: str) -> list[str]:
+    return [part.strip("{}").partition(":")[0] for part in path.split("/") if part.startswith("{")]
+
+
+def make_request(method: str, path: str, *, world: World, principal: str) -> Ask:
+    """Return what to send so that somebody who may do it succeeds: only authorization shall decide."""
+    make = REQUESTS.get((method, path))
+    return make(world, principal) if make else {}
+
+
+def _form(**fields: Any) -> Callable[[World, str], Ask]:
+    return lambda _world, _principal: {"data": fields}
+
+
+def _json(**fields: Any) -> Callable[[World, str], Ask]:
+    return lambda _world, _principal: {"json": fields}
+
+
+def _enter_key(world: World, _principal: str) -> Ask:
+    fields = {"label": "Another", "environment": "sandbox", "plan": "balances"}
+    return {"data": {**fields, **find_secrets(world, "read-trade")}}
+
+
+def _send_key(world: World, _principal: str) -> Ask:
+    fields = {"exchange": world.places["slug"], "environment": "sandbox", "label": "Another", "plan": "balances"}
+    return {"json": {**fields, "secrets": find_secrets(world, "read-trade")}}
+
+
+def _accept(world: World, _principal: str) -> Ask:
+    return {"data": {"token": world.words["invitation"], "email": "new@example.org", "password": "a new person's password"}}
+
+
+def _make_token(_world: World, principal: str) -> Ask:
+    scope = "support:read" if principal in ("support", "operator") else "status:read"
+    return {"data": {"name": "script", "scope": scope, "expires_in_days": "30"}}
+
+
+REQUESTS: dict[tuple[str, str], Callable[[World, str], Ask]] = {
+    ("POST", "/sign-in"): _form(email="carol@example.org", password=PASSWORD),
+    ("POST", "/sign-up"): _form(email="new@example.org", password="a new person's password"),
+    ("GET", "/invitation"): lambda world, _: {"params": {"token": world.words["invitation"]}},
+    ("POST", "/invitation"): _accept,
+    ("GET", "/setup"): lambda world, _: {"params": {"token": world.words["setup"]}},
+    ("POST", "/setup"): lambda world, _: {
+        "data": {"token": world.words["setup"], "email": "new@example.org", "password": "a new person's password"}
+    },
+    ("POST", "/security/password"): _form(current_password=PASSWORD, new_password="another long password"),
+    ("POST", "/security/tokens"): _make_token,
+    ("POST", "/people/invitations"): _form(role="trader"),
+    ("POST", "/people/{user_id}/roles"): _form(role="support"),
+    ("POST", "/policy-reports"): _json(**{"csp-report": {"effective-directive": "script-src", "blocked-uri": "inline"}}),
+    ("POST", "/theme"): _form(theme="dark"),
+    ("POST", "/support"): _form(q=HOLDER, ticket=TICKET),
+    ("GET", "/api/v1/support/credentials"): lambda _world, _principal: {"params": {"q": HOLDER, "ticket": TICKET}},
+    ("POST", "/credentials/connect/{slug}"): _enter_key,
+    ("POST", "/credentials/{credential_id}/replace"): lambda world, _: {"data": world.entered},
+    ("POST", "/credentials/{credential_id}/rename"): _form(label="Renamed"),
+    ("POST", "/credentials/{credential_id}/plan"): _form(plan="balances"),
+    ("POST", "/api/v1/credentials"): _send_key,
+    ("PATCH", "/api/v1/credentials/{credential_id}"): _json(label="Renamed"),
+    ("PUT", "/api/v1/credentials/{credential_id}/secrets"): lambda world, _: {"json": {"secrets": world.entered}},
+}

@@ -1,0 +1,190 @@
+"""The people, keys and open doors that the authorization table speaks of, made through the product's own pages and calls."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import httpx
+from sqlalchemy import null, select, update
+
+from app.accounts.roles import Role, Scope
+from app.accounts.setup import ensure_setup_link
+from app.credentials.models import Credential, CredentialBalances
+from app.credentials.records import write_sheet
+from app.db import Base
+from app.exchanges.types import BalanceSheet
+from tests.accounts.doors import PASSWORD, Unit, add_person, find_copied
+from tests.balances.views import make_balance
+from tests.canaries import make_canary
+
+SITE = "https://keydeck.example.org"
+ADDRESS = "198.51.100.23"
+BROWSER = {"Sec-Fetch-Site": "same-origin", "Origin": SITE, "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0"}
+EXCHANGE, SCENARIO = "hitbtc", "read-only"
+HOLDER = "alice@example.org"
+MARKS = {"label": "gr1d-b0t-mark", "key hint": "zq7w", "amount": "613.90817263"}
+
+PRINCIPALS = {
+    "anon": "Nobody is signed in.",
+    "owner": "Trader A, whose key, sessions and tokens are asked for; proved who they are a moment ago.",
+    "other": "Trader B, with a fresh proof.",
+    "support": "Support, with a fresh proof.",
+    "operator": "Operator, with a fresh proof.",
+    "expired": "A session of trader A, idle for too long.",
+    "disabled": "The session of a trader who was disabled.",
+    "t:status": "An API token of trader A with the scope status:read.",
+    "t:balances": "An API token of trader A with the scope balances:read.",
+    "t:manage": "An API token of trader A with the scope credentials:manage.",
+    "t:support": "An API token of support with the scope support:read.",
+    "t:other": "An API token of trader B with every scope a trader may have.",
+    "t:ended": "An API token of trader A whose time is over.",
+}
+
+
+@dataclass
+class World:
+    """One app with everybody in it.
+
+    `doors` holds the headers that let each principal in, `places` real ids by parameter, `words` one-time tokens, and
+    `entered` what trader A typed to connect a key: marked, so that it is found wherever it comes out.
+    """
+
+    app: Any
+    client: httpx.AsyncClient
+    doors: dict[str, dict[str, str]] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)
+    words: dict[str, str] = field(default_factory=dict)
+    entered: dict[str, str] = field(default_factory=dict)
+    ids: dict[str, str] = field(default_factory=dict)
+    stored: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+    async def ask(self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **sent: Any) -> httpx.Response:
+        """Send one request without any memory of the one before."""
+        self.client.cookies.clear()
+        return await self.client.request(method, path, headers={**(headers or {}), **sent.pop("headers", {})}, **sent)
+
+    async def sign_in(self, email: str, *, password: str = PASSWORD) -> dict[str, str]:
+        """Sign in as a browser does; returns the headers its further requests carry."""
+        answer = await self.ask("POST", "/sign-in", headers=BROWSER, data={"email": email, "password": password})
+        assert answer.status_code == 303, f"{email}: {answer.status_code}"
+        return {**BROWSER, "Cookie": "; ".join(f"{name}={value}" for name, value in answer.cookies.items())}
+
+    async def save(self) -> None:
+        """Remember every row of every table."""
+        async with self.app.state.database.connect() as connection:
+            self.stored = {
+                table.name: [dict(row._mapping) for row in await connection.execute(select(table))]
+                for table in Base.metadata.sorted_tables
+            }
+
+    async def restore(self) -> None:
+        """Put every row back as it was remembered: what one request did is undone before the next."""
+        async with self.app.state.database.write() as session:
+            for table in reversed(Base.metadata.sorted_tables):
+                await session.execute(table.delete())
+            for table in Base.metadata.sorted_tables:
+                kept = [column.name for column in table.columns if column.computed is None]
+                for row in self.stored[table.name]:
+                    values = {name: null() if row[name] is None else row[name] for name in kept}
+                    await session.execute(table.insert().values(values))
+
+
+async def build_world(app: Any, client: httpx.AsyncClient, clock: Any) -> World:
+    """Let everybody in, the ones whose time shall be over first."""
+    world = World(app, client)
+    await add_people(world)
+    world.doors["anon"] = dict(BROWSER)
+    world.doors["expired"] = await world.sign_in(HOLDER)
+    world.doors["t:ended"] = await make_token(world, "alice", [Scope.STATUS_READ], days=1)
+    clock.advance(days=2)
+    world.doors["owner"] = await world.sign_in(HOLDER)
+    await add_objects(world)
+    world.doors["other"] = await world.sign_in("bob@example.org")
+    world.doors["support"] = await world.sign_in("sam@example.org")
+    world.doors["operator"] = await world.sign_in("olga@example.org")
+    world.doors["disabled"] = await world.sign_in("dora@example.org")
+    async with Unit(app) as accounts:
+        await accounts.disable(world.ids["dora"])
+    for name, scope in (("status", Scope.STATUS_READ), ("balances", Scope.BALANCES_READ), ("manage", Scope.CREDENTIALS_MANAGE)):
+        world.doors[f"t:{name}"] = await make_token(world, "alice", [scope])
+    world.doors["t:support"] = await make_token(world, "sam", [Scope.SUPPORT_READ])
+    world.doors["t:other"] = await make_token(world, "bob", None)
+    assert set(world.doors) == set(PRINCIPALS)
+    await world.save()
+    return world
+
+
+async def add_people(world: World) -> None:
+    """Make the first operator by the one-time link, the others as the command line does."""
+    state = world.app.state
+    link = await ensure_setup_link(state.database, clock=state.clock, public_url=state.settings.public_url)
+    assert link is not None
+    world.words["setup"] = link.split("token=")[1]
+    form = {"email": "olga@example.org", "password": PASSWORD, "token": world.words["setup"]}
+    assert (await world.ask("POST", "/setup", headers=BROWSER, data=form)).status_code == 303
+    rows = {"alice": Role.TRADER, "bob": Role.TRADER, "carol": Role.TRADER, "dora": Role.TRADER, "sam": Role.SUPPORT}
+    for name, role in rows.items():
+        world.ids[name] = (await add_person(world.app, f"{name}@example.org", role)).id
+    async with Unit(world.app) as accounts:
+        world.ids["olga"] = (await accounts.find_user("olga@example.org")).id
+        await accounts.set_roles(world.ids["olga"], roles=[Role.OPERATOR])
+
+
+async def make_token(world: World, name: str, scopes: list[Scope] | None, *, days: int | None = None) -> dict[str, str]:
+    async with Unit(world.app) as accounts:
+        issued = await accounts.create_token(world.ids[name], name="program", scopes=scopes, expires_in_days=days)
+    return {"Authorization": f"Bearer {issued.token.reveal()}"}
+
+
+async def add_objects(world: World) -> None:
+    """Give trader A a key with marked values, a second session and a token; and the operator an invitation."""
+    await connect_key(world)
+    world.doors["owner's phone"] = await world.sign_in(HOLDER)
+    del world.doors["owner's phone"]
+    operator = await world.sign_in("olga@example.org")
+    invited = await world.ask("POST", "/people/invitations", headers=operator, data={"role": "trader"})
+    world.words["invitation"] = find_copied(invited.text).split("token=")[1]
+    async with Unit(world.app) as accounts:
+        made = await accounts.create_token(world.ids["alice"], name="bot", scopes=[Scope.STATUS_READ])
+        world.places["token_id"] = made.view.id
+        world.places["invitation_id"] = (await accounts.list_invitations())[0].id
+    world.places["session_id"] = await _find_newest_session(world)
+    world.places |= {"user_id": world.ids["carol"], "slug": EXCHANGE}
+
+
+async def _find_newest_session(world: World) -> str:
+    async with world.app.state.database.connect() as connection:
+        found = await connection.exec_driver_sql(f"SELECT id, user_id FROM user_sessions WHERE user_id = '{world.ids['alice']}'")
+        return str([row.id for row in found][-1])
+
+
+async def connect_key(world: World) -> None:
+    """Connect a real sandbox key, then mark what nobody but its owner may see."""
+    manage = await make_token(world, "alice", [Scope.CREDENTIALS_MANAGE])
+    secrets = world.entered = plant_key(world)
+    body = {"exchange": EXCHANGE, "environment": "sandbox", "label": MARKS["label"], "plan": "balances", "secrets": secrets}
+    made = await world.ask("POST", "/api/v1/credentials", headers=manage, json=body)
+    assert made.status_code == 201, made.text
+    identifier = made.json()["id"]
+    world.places["credential_id"] = identifier
+    sheet = write_sheet(BalanceSheet((make_balance(f"spot BTC {MARKS['amount']} 0"),)))
+    async with world.app.state.database.write() as session:
+        await session.execute(update(Credential).values(key_hint=MARKS["key hint"]))
+        await session.execute(update(CredentialBalances).values(document=sheet, fetched_at=world.app.state.clock()))
+
+
+def plant_key(world: World) -> dict[str, str]:
+    """Give a sandbox account a key of marked parts; returns what to enter to connect it."""
+    sandbox = world.app.state.sandbox.state.sandbox
+    account = sandbox.find_key(EXCHANGE, SCENARIO)
+    parts = [make_canary(f"trader A's {name}", length=96) for name in ("public part", "secret part")]
+    key = replace(account, access_key=parts[0][: len(account.access_key)], secret=parts[1][: len(account.secret)])
+    account.customer.keys.append(key)
+    sandbox.add_keys([key])
+    return {"api_key": key.access_key, "secret_key": key.secret}
+
+
+def find_secrets(world: World, scenario: str) -> dict[str, str]:
+    """Return what to enter to connect a sandbox key."""
+    key = next(key for key in world.app.state.sandbox_keys if (key.exchange, key.scenario) == (EXCHANGE, scenario))
+    return {name: value.reveal() for name, value in key.secrets.items()}
