@@ -8,6 +8,7 @@ from app.credentials.change_models import CredentialChange, CredentialWatch
 from app.credentials.models import Credential, CredentialBalances, CredentialSecret, KeyCheck
 from app.db import Base
 from app.live.models import LiveEvent
+from app.traffic.models import ExchangePlaces, ExchangeRest, ExchangeTurn
 from app.vault.models import SealedValue, VaultCanary, VaultInstance
 
 __all__ = ["TABLES", "Base"]
@@ -21,6 +22,9 @@ TABLES = (
     CredentialChange,
     CredentialSecret,
     CredentialWatch,
+    ExchangePlaces,
+    ExchangeRest,
+    ExchangeTurn,
     FactorTry,
     FamiliarPlace,
     Invitation,

@@ -59,6 +59,7 @@ class CheckOutcome:
     """What came back. `code` is `ok` or a problem code; `report` is None when the key could not be judged.
 
     `sheet` is None when balances were not fetched; then `balances_code` says why, None when they were not asked for.
+    `public_outcome` is how the public clock call ended, None when it was not asked.
     """
 
     started_at: datetime
@@ -70,6 +71,7 @@ class CheckOutcome:
     balances_code: str | None
     steps: tuple[Step, ...]
     evidence: tuple[CallEvidence, ...]
+    public_outcome: str | None = None
 
     @property
     def grants(self) -> Mapping[Permission, Grant] | None:
@@ -194,8 +196,14 @@ class CheckRun:
         )
 
     def _choose_code(self) -> str:
+            public_outcome=self._find_public_outcome(),
         if self._report is None:
             return self._error.code if self._error is not None else "internal"
+    def _find_public_outcome(self) -> str | None:
+        """Return how the public clock call ended, the last attempt of it: it tells the exchange from the key."""
+        label = self._adapter.clock_call.label
+        return next((entry.outcome for entry in reversed(self._adapter.evidence) if entry.call == label), None)
+
         if self._report.grants.get(Permission.WITHDRAW, Grant()).answer is Answer.YES:
             return "withdraw_enabled"
         if self._report.waiting:

@@ -26,6 +26,8 @@ class Credential(Base):
     tells something of the key. `next_check_at`: when its rights are looked at again (None: not planned), and
     `next_balances_at` its balances alone, where that comes sooner. `quarantined_at`: since when the key may do more than
     it should; then only its rights are looked at. `due_at` is the queue: the sooner of the two, made by the database.
+    `way`: the way out its calls leave by (None: not chosen yet), `former_way` the one before, until a check has passed
+    on the new one. `checked_at` and `checked_code` repeat the newest check, for comparing keys with each other.
     """
 
     __tablename__ = "credentials"
@@ -33,6 +35,7 @@ class Credential(Base):
         UniqueConstraint("user_id", "exchange", "environment", "fingerprint"),
         Index("ix_credentials_user_id_id", "user_id", "id"),
         Index("ix_credentials_exchange_environment_due_at", "exchange", "environment", "due_at"),
+        Index("ix_credentials_exchange_environment_checked_at", "exchange", "environment", "checked_at"),
     )
     __mapper_args__ = {"eager_defaults": False}  # noqa: RUF012  # read by the mapper; nobody reads due_at back from an insert
 
@@ -56,6 +59,10 @@ class Credential(Base):
     due_at: Mapped[datetime | None] = mapped_column(UtcDateTime, Computed(_DUE_AT, persisted=True))
     newest_check_id: Mapped[str | None] = mapped_column(String(32))
     telling_check_id: Mapped[str | None] = mapped_column(String(32))
+    way: Mapped[str | None] = mapped_column(String(64))
+    former_way: Mapped[str | None] = mapped_column(String(64))
+    checked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    checked_code: Mapped[str | None] = mapped_column(String(32))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
@@ -74,7 +81,10 @@ class CredentialSecret(Base):
 
 
 class KeyCheck(Base):
-    """One dated attempt to use a credential, and what came back. `code` is `ok` or a problem code."""
+    """One dated attempt to use a credential, and what came back. `code` is `ok` or a problem code.
+
+    `public_outcome`: how the exchange's public clock call ended, None when it was not asked.
+    """
 
     __tablename__ = "credential_checks"
     __table_args__ = (Index("ix_credential_checks_credential_id_started_at", "credential_id", "started_at"),)
@@ -93,6 +103,7 @@ class KeyCheck(Base):
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     steps: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
     evidence: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
+    public_outcome: Mapped[str | None] = mapped_column(String(32))
 
 
 class CredentialBalances(Base):

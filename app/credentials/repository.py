@@ -45,6 +45,10 @@ class CredentialRow:
     next_balances_at: datetime | None = None
     quarantined_at: datetime | None = None
     due_at: datetime | None = None
+    way: str | None = None
+    former_way: str | None = None
+    checked_at: datetime | None = None
+    checked_code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,7 @@ class CheckRow:
     grants: dict[str, Any] | None
     allowed_ips: list[str] | None
     expires_at: datetime | None
+    public_outcome: str | None = None
 
 
 _CHECK_COLUMNS = tuple(getattr(KeyCheck, name) for name in CheckRow.__dataclass_fields__)

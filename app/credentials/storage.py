@@ -33,6 +33,7 @@ def make_check_row(outcome: CheckOutcome, *, credential_id: str, reason: str, se
         expires_at=report.expires_at if report is not None else None,
         steps=write_steps(outcome.steps),
         evidence=write_evidence(outcome.evidence),
+        public_outcome=outcome.public_outcome,
     )
 
 
@@ -51,9 +52,10 @@ def make_locked_row(*, credential_id: str, reason: str, now: datetime) -> KeyChe
     )
 
 
-def make_pointers(check: KeyCheck) -> dict[str, str]:
-    """Return the credential's columns that lead to its newest checks."""
-    return {"newest_check_id": check.id, **({"telling_check_id": check.id} if tells_of_key(check.code) else {})}
+def make_pointers(check: KeyCheck) -> dict[str, Any]:
+    """Return the credential's columns that lead to its newest checks, and repeat the newest."""
+    telling = {"telling_check_id": check.id} if tells_of_key(check.code) else {}
+    return {"newest_check_id": check.id, "checked_at": check.finished_at, "checked_code": check.code, **telling}
 
 
 def make_balance_values(outcome: CheckOutcome) -> dict[str, Any]:
