@@ -22,10 +22,12 @@ from app.credentials import api as credentials_api
 from app.credentials import routes as credentials_pages
 from app.credentials.service import Credentials
 from app.db import Database
+from app.errands import Errands
 from app.exchanges.adapter import ExchangeAdapter
 from app.exchanges.http import DEADLINE_SECONDS, ExchangeHttp
 from app.exchanges.registry import Exchanges, find_adapters, list_origins
 from app.exchanges.types import ProbePolicy
+from app.mail import Mailer
 from app.operations import routes as operations
 from app.operations.metrics import install_operations
 from app.sandbox.app import SANDBOX_URL, create_sandbox
@@ -69,6 +71,7 @@ class Outside:
     deadline_seconds: float = DEADLINE_SECONDS
     adapters: Mapping[str, type[ExchangeAdapter]] | None = None
     passwords: Passwords | None = None
+    mailer: Mailer | None = None
 
 
 def create_app(settings: Settings, *, outside: Outside | None = None, runs_worker: bool = False) -> FastAPI:
@@ -99,6 +102,7 @@ def create_app(settings: Settings, *, outside: Outside | None = None, runs_worke
     app.state.worker = None
     app.state.clock = given.clock
     app.state.passwords = given.passwords or Passwords()
+    app.state.mailer = given.mailer or Mailer(settings, clock=given.clock)
     app.state.pages = Pages(settings=settings, clock=given.clock, templates_dir=ROOT / "templates", static_dir=ROOT / "static")
     probes = ProbePolicy(settings.probes)
     app.state.sandbox_keys = list_keys(probes) if settings.sandbox == "on" else ()
@@ -116,6 +120,8 @@ async def _open(app: FastAPI, settings: Settings, outside: Outside, stack: Async
     database = Database(settings.database_url_text)
     stack.push_async_callback(database.aclose)
     app.state.database = database
+    app.state.errands = Errands()
+    stack.push_async_callback(app.state.errands.aclose)
     app.state.vault = await open_vault(database, keyring_path=settings.keyring_path, clock=outside.clock)
     kinds = find_adapters() if outside.adapters is None else dict(outside.adapters)
     sandbox_url = SANDBOX_URL if settings.sandbox == "on" else None

@@ -6,6 +6,7 @@ An unknown KEYDECK_ name stops the start with a message: a misspelt setting must
 import os
 import re
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ from app.masking import Secret
 PREFIX = "KEYDECK_"
 _EXCHANGE_URL = re.compile(r"EXCHANGE_([A-Z0-9]+)_URL")
 _DATABASES = ("postgresql+psycopg://", "sqlite+aiosqlite:///")
+_SENDER = re.compile(r"[\x21-\x7e]+@[\w.-]+")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -48,6 +50,14 @@ class Settings(BaseModel):
     trusted_proxies: tuple[str, ...] = Field((), description="Addresses whose X-Forwarded-* headers are believed.")
     metrics_token: Secret | None = Field(None, description="Bearer token that /metrics asks for; empty: loopback only.")
     open_sign_up: Literal["on", "off"] = Field("off", description="Let anyone create a trader account.")
+    allow_plain_http: Literal["on", "off"] = Field(
+        "off", description="Start beyond loopback without https: with a banner on every page, and no key can be connected."
+    )
+
+    smtp_url: Secret | None = Field(
+        None, description="Mail server, smtp://user:password@host:587 (STARTTLS) or smtps://host; empty: Keydeck sends no mail."
+    )
+    mail_from: str = Field("", description="Sender of Keydeck's mail, such as keydeck@example.org; needed with SMTP_URL.")
 
     @field_validator("exchanges", "egress", "trusted_proxies", mode="before")
     @classmethod
@@ -66,6 +76,21 @@ class Settings(BaseModel):
     def _check_database_url(self) -> Self:
         if not self.database_url_text.reveal().startswith(_DATABASES):
             raise ValueError("DATABASE_URL must start with postgresql:// or sqlite:///")
+        return self
+
+    @model_validator(mode="after")
+    def _check_mail(self) -> Self:
+        if not self.smtp_url:
+            return self
+        try:
+            parts = urlsplit(self.smtp_url.reveal())
+            is_right = parts.scheme in ("smtp", "smtps") and parts.hostname and parts.path in ("", "/") and parts.port != 0
+        except ValueError:
+            is_right = False
+        if not is_right:
+            raise ValueError("SMTP_URL must be like smtp://user:password@mail.example.org:587 or smtps://mail.example.org")
+        if not _SENDER.fullmatch(self.mail_from):
+            raise ValueError("MAIL_FROM must be an address such as keydeck@example.org when SMTP_URL is set")
         return self
 
     @model_validator(mode="after")
@@ -98,6 +123,24 @@ class Settings(BaseModel):
     @property
     def uses_https(self) -> bool:
         return self.public_url.startswith("https://")
+
+    @property
+    def is_public(self) -> bool:
+        """Whether the address that people open is another than this machine's own."""
+        return not is_loopback(urlsplit(self.public_url).hostname or "")
+
+    @property
+    def is_plain_beyond_loopback(self) -> bool:
+        """Whether passwords and keys would cross a network unencrypted."""
+        return not self.uses_https and (self.is_public or not is_loopback(self.host))
+
+
+def is_loopback(name: str) -> bool:
+    """Tell whether a host name or address means this machine itself."""
+    try:
+        return ip_address(name.strip("[]")).is_loopback
+    except ValueError:
+        return name.lower() == "localhost"
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
