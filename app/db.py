@@ -8,7 +8,7 @@ No transaction waits on the network: a service calls `release` before it asks an
 import asyncio
 import re
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Annotated, Any
@@ -16,7 +16,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from sqlalchemy import Connection, DateTime, Dialect, MetaData, TypeDecorator, event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
-from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.orm import DeclarativeBase, Session
 
 from app.clock import as_utc
 from app.masking import Secret
@@ -74,7 +74,8 @@ class Database:
         reading = self.engine.execution_options(**{_UNIT: "read"})
         writing = self.engine.execution_options(**{_UNIT: "write"})
         self._reading = async_sessionmaker(reading, expire_on_commit=False, autoflush=False)
-        self._writing = async_sessionmaker(writing, expire_on_commit=False, autoflush=False)
+        self._unit_kind = type("Unit", (Session,), {})  # a class of its own: only this database's commits are watched
+        self._writing = async_sessionmaker(writing, sync_session_class=self._unit_kind, expire_on_commit=False, autoflush=False)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
@@ -97,6 +98,10 @@ class Database:
     async def connect(self) -> AsyncIterator[AsyncConnection]:
         async with self.engine.connect() as connection:
             yield connection
+
+    def watch_commits(self, tell: Callable[[Session], None]) -> None:
+        """Call `tell` with each unit of work that was committed."""
+        event.listen(self._unit_kind, "after_commit", tell)
 
     async def aclose(self) -> None:
         await self.engine.dispose()

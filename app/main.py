@@ -28,6 +28,8 @@ from app.exchanges.http import DEADLINE_SECONDS, ExchangeHttp
 from app.exchanges.registry import Exchanges, find_adapters, list_origins
 from app.exchanges.types import ProbePolicy
 from app.mail import Mailer
+from app.live.hub import Hub
+from app.live.listening import Listener
 from app.operations import routes as operations
 from app.operations.metrics import install_operations
 from app.sandbox.app import SANDBOX_URL, create_sandbox
@@ -85,6 +87,7 @@ def create_app(settings: Settings, *, outside: Outside | None = None, runs_worke
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             await _open(app, settings, given, stack)
+            _start_listening(app, given, stack)
             if runs_worker:
                 await _start_worker(app, given, stack)
             yield
@@ -100,6 +103,7 @@ def create_app(settings: Settings, *, outside: Outside | None = None, runs_worke
     )
     app.state.settings = settings
     app.state.worker = None
+    app.state.live = None
     app.state.clock = given.clock
     app.state.passwords = given.passwords or Passwords()
     app.state.mailer = given.mailer or Mailer(settings, clock=given.clock)
@@ -147,6 +151,20 @@ async def _open(app: FastAPI, settings: Settings, outside: Outside, stack: Async
         kinds=kinds,
         sleep=outside.pause,
     )
+
+
+def _start_listening(app: FastAPI, outside: Outside, stack: AsyncExitStack) -> None:
+    """Hear of changes, for the streams of open pages, until the stack closes."""
+    live = Listener(app.state.database, Hub(), clock=outside.clock)
+    running = asyncio.create_task(live.run())
+
+    async def end() -> None:
+        live.hub.stop()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    stack.push_async_callback(end)
+    app.state.live = live
 
 
 async def _start_worker(app: FastAPI, outside: Outside, stack: AsyncExitStack) -> None:

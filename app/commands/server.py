@@ -26,12 +26,13 @@ _STOP_SECONDS = 20
 
 
 class _Server(uvicorn.Server):
-    """A server that tells its worker to end as soon as it is told itself, so that both take their time at once."""
+    """A server that tells its worker and its open streams to end as soon as it is told itself: all take their time at once."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        worker = self.config.app.state.worker  # type: ignore[union-attr]  # the app is always handed over as an object
-        if worker is not None:
-            asyncio.get_running_loop().call_soon_threadsafe(worker.stop)
+        state = self.config.app.state  # type: ignore[union-attr]  # the app is always handed over as an object
+        for running in (state.worker, state.live):
+            if running is not None:
+                asyncio.get_running_loop().call_soon_threadsafe(running.stop)
         super().handle_exit(sig, frame)
 
 

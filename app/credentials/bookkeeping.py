@@ -21,6 +21,7 @@ from app.credentials.status import tells_of_key
 from app.credentials.storage import make_balance_values, make_check_row, make_locked_row, make_pointers
 from app.exchanges.types import Exchange
 from app.identifiers import create_id
+from app.live.changes import Change, ChangeKind, note_changes
 from app.masking import Secret
 from app.settings import Settings
 
@@ -140,6 +141,11 @@ class Bookkeeping:
         await repository.update_credential(self._session, row.id, user_id=row.user_id, values=values)
         await repository.keep_pause(self._session, row.id, user_id=row.user_id)
         await repository.add_check(self._session, check, keep=KEPT_CHECKS)
+        await self.tell(row.user_id, row.id, ChangeKind.CHECKED)
+
+    async def tell(self, user_id: str, credential_id: str, kind: ChangeKind) -> None:
+        """Let open pages hear of a change, once it is committed."""
+        await note_changes(self._session, [Change(user_id, credential_id, kind)], at=self._clock())
 
     def record(self, principal: Principal, action: str, credential_id: str, **detail: str) -> None:
         """Write an audit event of what the user did with a credential of theirs."""
@@ -181,6 +187,7 @@ class Bookkeeping:
         await repository.add_check(self._session, check, keep=KEPT_CHECKS)
         values = make_balance_values(outcome)
         await repository.put_balances(self._session, check.credential_id, user_id=user_id, values=values)
+        await self.tell(user_id, check.credential_id, ChangeKind.CHECKED)
 
     async def _forget_balances(self, row: CredentialRow) -> None:
         values = {"fetched_at": None, "document": None, "failed_at": None, "failure_code": None}

@@ -12,19 +12,18 @@ from app.credentials import presentation
 from app.credentials.connect import ConnectRefused
 from app.credentials.connect_routes import open_credentials, render
 from app.credentials.connect_routes import router as connect_router
-from app.credentials.listing import SORTS, ListQuery, arrange, summarise
+from app.credentials.listing import ListQuery
+from app.credentials.live_routes import router as live_router
+from app.credentials.pages import CHECKS_SHOWN, SHOW_DETAIL, find_site, render_credential, render_list
 from app.credentials.rechecks import check_each
 from app.credentials.service import Credentials
-from app.credentials.views import Advice, CredentialView, Status
 from app.db import SessionDep
 from app.web.forms import Form, read_form
 from app.web.navigation import list_groups
 
 router = APIRouter(include_in_schema=False)
-_CHECKS_SHOWN = 10
 _CHECKS_PER_PAGE = 50
 Change = Callable[[Credentials, Form], Awaitable[None]]
-_SHOW_DETAIL = "credentials/detail.html"
 
 
 def go_to(path: str) -> RedirectResponse:
@@ -51,27 +50,7 @@ async def show_credentials(
     disconnected: Annotated[str, Query(max_length=40)] = "",
 ) -> HTMLResponse:
     views = await open_credentials(request, session).list_all(principal)
-    exchanges = request.app.state.exchanges
-    query = ListQuery(q, status, sort)
-    return render(
-        request,
-        "credentials/list.html" if views else "credentials/empty.html",
-        nav_counts=count_attention(views),
-        summary=summarise(views),
-        arranged=arrange(views, query),
-        query=query,
-        statuses=list(Status),
-        sorts=SORTS,
-        exchanges=exchanges.list_all(),
-        egress=request.app.state.settings.egress,
-        disconnected=exchanges.get(disconnected),
-    )
-
-
-def count_attention(views: list[CredentialView]) -> dict[str, int]:
-    """Return the number beside the sidebar's link; none where nothing needs attention."""
-    attention = sum(view.needs_attention for view in views)
-    return {"credentials": attention} if attention else {}
+    return render_list(request, views, query=ListQuery(q, status, sort), disconnected=disconnected)
 
 
 @router.post("/credentials/check-all")
@@ -89,6 +68,7 @@ async def check_all(request: Request, principal: PageTrader, session: SessionDep
 
 
 router.include_router(connect_router)
+router.include_router(live_router)
 
 
 @router.get("/credentials/{credential_id}")
@@ -97,36 +77,8 @@ async def show_credential(
 ) -> HTMLResponse:
     credentials = open_credentials(request, session)
     view = await credentials.get(principal, credential_id)
-    template = "credentials/connected.html" if connected else _SHOW_DETAIL
-    return await _render_credential(request, credentials, principal, view, template=template)
-
-
-async def _render_credential(
-    request: Request,
-    credentials: Credentials,
-    principal: Principal,
-    view: CredentialView,
-    *,
-    template: str = _SHOW_DETAIL,
-    error: Advice | None = None,
-) -> HTMLResponse:
-    checks = await credentials.list_checks(principal, view.id, limit=_CHECKS_SHOWN)
-    return render(
-        request,
-        template,
-        status_code=200 if error is None else 422,
-        view=view,
-        checks=checks,
-        grants=presentation.list_grants(view, checks),
-        site=find_site(request, view),
-        egress=request.app.state.settings.egress,
-        error=error,
-    )
-
-
-def find_site(request: Request, view: CredentialView) -> object:
-    """Return the site the key belongs to, for its name and the link to its key page; None where it is not offered."""
-    return request.app.state.exchanges.site(view.exchange.slug, view.environment)
+    checks = await credentials.list_checks(principal, view.id, limit=CHECKS_SHOWN)
+    return render_credential(request, view, checks=checks, template="credentials/connected.html" if connected else SHOW_DETAIL)
 
 
 @router.get("/credentials/{credential_id}/checks")
@@ -175,7 +127,8 @@ async def _update(
         await change(credentials, form)
     except ConnectRefused as refused:
         view = await credentials.get(principal, credential_id)
-        return await _render_credential(request, credentials, principal, view, error=refused.advice)
+        checks = await credentials.list_checks(principal, view.id, limit=CHECKS_SHOWN)
+        return render_credential(request, view, checks=checks, error=refused.advice)
     return go_to(_locate_next(form.get("back", ""), credential_id))
 
 

@@ -25,6 +25,7 @@ from app.credentials.status import CHECK_TIME
 from app.credentials.views import CheckView, CredentialView, SupportCredentialView
 from app.exchanges.registry import Exchanges
 from app.exchanges.types import AccessPlan, Environment, Exchange
+from app.live.changes import ChangeKind
 from app.masking import Secret
 from app.settings import Settings
 from app.vault.envelope import Vault, VaultError
@@ -91,6 +92,7 @@ class Credentials:
         exchange = self._demand_offered(row)
         now = self._clock()
         if await repository.begin_check(self._session, row.id, user_id=row.user_id, now=now, stale_before=now - CHECK_TIME):
+            await self._books.tell(row.user_id, row.id, ChangeKind.CHECKING)
             await self._check_marked(row, exchange, marked_at=now, reason=reason, on_step=on_step)
         return await self.get(principal, credential_id)
 
@@ -158,12 +160,14 @@ class Credentials:
         if values:
             values["updated_at"] = self._clock()
             await repository.update_credential(self._session, row.id, user_id=row.user_id, values=values)
+            await self._books.tell(row.user_id, row.id, ChangeKind.CHANGED)
         return await self.get(principal, credential_id)
 
     async def disconnect(self, principal: Principal, credential_id: str) -> None:
         """Erase the credential with its secrets, checks and balances; only the audit event stays. Raises NotFound."""
         row = await self._lookups.get_row(credential_id, user_id=principal.user_id)
         await repository.delete_credential(self._session, row.id, user_id=row.user_id)
+        await self._books.tell(row.user_id, row.id, ChangeKind.GONE)
         self._books.record(
             principal, "credential.disconnected", row.id, exchange=row.exchange, environment=row.environment, label=row.label
         )
