@@ -38,7 +38,7 @@ from app.settings import Settings
 from app.support import api as support_api
 from app.support import routes as support_pages
 from app.vault.boot import open_vault
-from app.web import errors, gallery, security, theme
+from app.web import errors, gallery, policy_reports, security, theme
 from app.web.pages import Pages
 from app.worker import Worker
 
@@ -55,6 +55,7 @@ _ROUTERS = (
     operations.router,
     gallery.router,
     theme.router,
+    policy_reports.router,
 )
 
 
@@ -103,6 +104,8 @@ def create_app(settings: Settings, *, outside: Outside | None = None, runs_worke
     )
     app.state.settings = settings
     app.state.worker = None
+    app.state.live = None
+    app.state.policy_reports = policy_reports.PolicyReports()
     app.state.live = None
     app.state.clock = given.clock
     app.state.passwords = given.passwords or Passwords()

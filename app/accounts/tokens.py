@@ -56,3 +56,28 @@ def set_session_cookie(response: Response, token: Secret, *, uses_https: bool) -
 def clear_session_cookie(response: Response, *, uses_https: bool) -> None:
     name = session_cookie_name(uses_https=uses_https)
     response.delete_cookie(name, path="/", secure=uses_https, httponly=True, samesite="lax")
+    """Take the session from the browser, with all it kept of our pages. Not "cookies": that reaches to neighbouring sites."""
+    response.headers["Clear-Site-Data"] = '"cache", "storage"'
+
+
+def pending_cookie_name(*, uses_https: bool) -> str:
+    """Return the name of the cookie that waits for a second factor; it is no session and opens nothing else."""
+    return "__Host-keydeck_pending" if uses_https else "keydeck_pending"
+
+
+def set_pending_cookie(response: Response, token: Secret, *, uses_https: bool, lasts_seconds: int) -> None:
+    """Hand the browser its half-open sign-in."""
+    response.set_cookie(
+        pending_cookie_name(uses_https=uses_https),
+        token.reveal(),
+        max_age=lasts_seconds,
+        path="/",
+        secure=uses_https,
+        httponly=True,
+        samesite="lax",
+    )
+
+
+def clear_pending_cookie(response: Response, *, uses_https: bool) -> None:
+    name = pending_cookie_name(uses_https=uses_https)
+    response.delete_cookie(name, path="/", secure=uses_https, httponly=True, samesite="lax")

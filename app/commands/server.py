@@ -16,6 +16,7 @@ from app import schema
 from app.accounts.setup import ensure_setup_link
 from app.clock import utc_now
 from app.commands.console import EXIT_CONFIGURATION, EXIT_UNAVAILABLE, fail, open_database, read_settings, run
+from app.commands.unsafe_starts import refuse_unsafe_start
 from app.exchanges.registry import find_adapters
 from app.logs import configure_logging
 from app.main import create_app
@@ -78,6 +79,7 @@ async def _migrate(settings: Settings) -> None:
 
 
 async def _serve(settings: Settings, *, migrates: bool, runs_worker: bool) -> None:
+    refuse_unsafe_start(settings)
     configure_logging(settings, stream=sys.stderr)
     if migrates:
         await _migrate(settings)

@@ -22,8 +22,10 @@ from app.credentials.schemas import (
 )
 from app.credentials.service import Credentials
 from app.db import SessionDep
+from app.web.plain_http import refuse_plain_http
 
 router = APIRouter(prefix="/api/v1", tags=["credentials"])
+SENDING_A_KEY = [Depends(refuse_plain_http)]
 
 
 def open_credentials(request: Request, session: SessionDep) -> Credentials:
@@ -63,7 +65,7 @@ async def list_exchanges(request: Request, principal: ApiStatus) -> ExchangeList
     return present_exchanges(request.app.state.exchanges, egress=request.app.state.settings.egress)
 
 
-@router.post("/credentials", status_code=201, responses=_describe(401, 403, 413, 415, 422))
+@router.post("/credentials", status_code=201, dependencies=SENDING_A_KEY, responses=_describe(401, 403, 413, 415, 422))
 async def connect(
     request: Request, response: Response, principal: ApiManage, body: Annotated[ConnectBody, Body()], credentials: CredentialsDep
 ) -> CredentialOut:
@@ -125,7 +127,9 @@ async def check(
     return present_credential(await credentials.check(principal, credential_id), now=request.app.state.clock())
 
 
-@router.put("/credentials/{credential_id}/secrets", responses=_describe(401, 403, 404, 409, 413, 415, 422))
+@router.put(
+    "/credentials/{credential_id}/secrets", dependencies=SENDING_A_KEY, responses=_describe(401, 403, 404, 409, 413, 415, 422)
+)
 async def replace(
     request: Request,
     principal: ApiManage,

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -23,8 +23,10 @@ from app.db import SessionDep
 from app.exchanges.types import AccessPlan, Exchange
 from app.web.errors import NotFound
 from app.web.forms import Form, read_form
+from app.web.plain_http import refuse_plain_http
 
 router = APIRouter()
+TYPING_A_KEY = [Depends(refuse_plain_http)]
 Try = Callable[[Credentials, StepListener | None], Awaitable[CredentialView]]
 
 
@@ -54,7 +56,7 @@ def render(request: Request, template: str, *, status_code: int = 200, **context
     return page
 
 
-@router.get("/credentials/connect")
+@router.get("/credentials/connect", dependencies=TYPING_A_KEY)
 async def choose_exchange(
     request: Request, _principal: PageTrader, q: Annotated[str, Query(max_length=100)] = ""
 ) -> HTMLResponse:
@@ -80,7 +82,7 @@ def find_exchange(request: Request, slug: str) -> Exchange:
     return exchange
 
 
-@router.get("/credentials/connect/{slug}")
+@router.get("/credentials/connect/{slug}", dependencies=TYPING_A_KEY)
 async def show_connect(
     request: Request,
     _principal: PageTrader,
@@ -96,7 +98,7 @@ def _start_connect(exchange: Exchange) -> Flow:
     return Flow(exchange, action=f"/credentials/connect/{exchange.slug}", back="/credentials/connect")
 
 
-@router.post("/credentials/connect/{slug}")
+@router.post("/credentials/connect/{slug}", dependencies=TYPING_A_KEY)
 async def connect(request: Request, principal: PageTrader, session: SessionDep, slug: str) -> Response:
     flow = _start_connect(find_exchange(request, slug))
     form = await read_form(request)
@@ -113,13 +115,13 @@ async def _start_replace(request: Request, session: AsyncSession, principal: Pri
     return Flow(view.exchange, action=f"{page}/replace", back=page, replaces=view)
 
 
-@router.get("/credentials/{credential_id}/replace")
+@router.get("/credentials/{credential_id}/replace", dependencies=TYPING_A_KEY)
 async def show_replace(request: Request, principal: PageTrader, session: SessionDep, credential_id: str) -> HTMLResponse:
     flow = await _start_replace(request, session, principal, credential_id)
     return render_flow(request, flow, kept=Kept())
 
 
-@router.post("/credentials/{credential_id}/replace")
+@router.post("/credentials/{credential_id}/replace", dependencies=TYPING_A_KEY)
 async def replace(request: Request, principal: PageTrader, session: SessionDep, credential_id: str) -> Response:
     flow = await _start_replace(request, session, principal, credential_id)
     form = await read_form(request)

@@ -37,6 +37,7 @@ class Pages:
                 "host": urlsplit(settings.public_url).netloc,
                 "public_url": settings.public_url,
                 "sandbox": settings.sandbox == "on",
+                "plain_http": settings.is_plain_beyond_loopback,
                 "version": __version__,
             },
         }
@@ -104,6 +105,7 @@ def _build_environment(templates_dir: Path, clock: Clock) -> Environment:
         "ago": times.ago,
         "moment": times.moment,
         "day": times.day,
+        "time_of_day": times.time_of_day,
         "is_old": times.is_old,
         "amount": formats.write_amount,
         "money": formats.write_money,

@@ -7,7 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from app.web.security import read_origin
+from app.web.same_origin import read_origin
+from app.web.security import _PERMISSIONS_POLICY
 from tests.web.small_app import ORIGIN, make_app, make_client
 
 pytestmark = pytest.mark.anyio
@@ -15,7 +16,7 @@ PAIRS = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; "
         "form-action 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'; "
-        "require-trusted-types-for 'script'; trusted-types 'none'"
+        "require-trusted-types-for 'script'; trusted-types 'none'; report-uri /policy-reports"
     ),
     "referrer-policy": "same-origin",
     "x-content-type-options": "nosniff",
@@ -23,10 +24,7 @@ PAIRS = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "cross-origin-embedder-policy": "require-corp",
-    "permissions-policy": (
-        "camera=(), microphone=(), geolocation=(), payment=(), usb=(), "
-        "publickey-credentials-get=(self), publickey-credentials-create=(self)"
-    ),
+    "permissions-policy": _PERMISSIONS_POLICY,
 }
 ANSWERS = [
     ("GET", "/dev/components", 200),
@@ -45,6 +43,14 @@ ANSWERS = [
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     async with make_client(make_app()) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def program() -> AsyncIterator[httpx.AsyncClient]:
+    """A client that says nothing of where its requests come from."""
+    async with make_client(make_app()) as opened:
+        del opened.headers["origin"]
         yield opened
 
 
@@ -125,33 +131,33 @@ MATRIX: list[tuple[dict[str, str], bool]] = [
     (BEARER, True),
     ({**BEARER, "origin": "http://evil.example"}, True),
     ({"authorization": "Basic eA==", "origin": "http://evil.example"}, False),
-    ({}, True),
+    ({}, False),
 ]
 
 
 @pytest.mark.parametrize(("headers", "passes"), MATRIX)
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 async def test_changes_come_from_our_own_pages(
-    client: httpx.AsyncClient, method: str, headers: dict[str, str], passes: bool
+    program: httpx.AsyncClient, method: str, headers: dict[str, str], passes: bool
 ) -> None:
-    answer = await client.request(method, "/stream", headers=headers)
+    answer = await program.request(method, "/stream", headers=headers)
     assert answer.status_code == ((200 if method == "POST" else 405) if passes else 403)
     assert passes or "another site" in answer.text
 
 
-async def test_a_repeated_header_is_no_way_round(client: httpx.AsyncClient) -> None:
+async def test_a_repeated_header_is_no_way_round(program: httpx.AsyncClient) -> None:
     for name, good, bad in (("sec-fetch-site", SAME, "cross-site"), ("origin", ORIGIN, "http://evil.example")):
         for pair in ((good, bad), (bad, good)):
-            answer = await client.post("/stream", headers=[(name, value) for value in pair] + list(COOKIE.items()))
+            answer = await program.post("/stream", headers=[(name, value) for value in pair] + list(COOKIE.items()))
             assert answer.status_code == 403
 
 
-async def test_reading_needs_no_origin(client: httpx.AsyncClient) -> None:
-    assert (await client.get("/livez", headers={"sec-fetch-site": "cross-site", **COOKIE})).status_code == 200
+async def test_reading_needs_no_origin(program: httpx.AsyncClient) -> None:
+    assert (await program.get("/livez", headers={"sec-fetch-site": "cross-site", **COOKIE})).status_code == 200
 
 
-async def test_the_refusal_is_a_problem_document_for_programs(client: httpx.AsyncClient) -> None:
-    answer = await client.post("/api/v1/things", headers={"origin": "http://evil.example"}, json={"kind": "a"})
+async def test_the_refusal_is_a_problem_document_for_programs(program: httpx.AsyncClient) -> None:
+    answer = await program.post("/api/v1/things", headers={"origin": "http://evil.example"}, json={"kind": "a"})
     assert answer.status_code == 403
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["code"] == "cross_site"
