@@ -32,6 +32,7 @@ QUIET_LOGGERS = (
     "multipart",
     "python_multipart",
     "alembic",
+    "dbos",
 )
 _SILENCED = "uvicorn.access"
 _UNSAFE_CHARACTERS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
