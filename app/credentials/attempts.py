@@ -11,6 +11,7 @@ from app.credentials.connect import ConnectInput, ConnectRefused, StepListener
 from app.credentials.entry import CleanEntry, clean_entry
 from app.credentials.problems import Circumstances, advise
 from app.credentials.status import STATUS_OF_CODE
+from app.credentials.tripwire import Known, list_forbidden
 from app.credentials.views import Step, StepName, StepState
 from app.db import release
 from app.exchanges.errors import PermissionMissing
@@ -51,7 +52,7 @@ class Attempts:
     async def try_key(self, entry: CleanEntry, fingerprint: str, *, on_step: StepListener | None) -> Attempt:
         """Ask the exchange; return the attempt when the key may be stored. Raises ConnectRefused otherwise."""
         attested_at = self._clock() if entry.attested else None
-        order = self.make_order(entry.exchange, entry.plan, attested_at=attested_at, format_step=entry.format_step)
+        order = self.make_order(entry.exchange, entry.plan, known=None, attested_at=attested_at, format_step=entry.format_step)
         secrets = Secrets(entry.secrets)
         outcome = await self.ask(order, entry.environment, secrets, key_id=fingerprint, on_step=on_step)
         code = find_refusal(outcome, stops_at_withdraw=self._stops_at_withdraw)
@@ -67,9 +68,12 @@ class Attempts:
         adapter = self._exchanges.open(order.exchange.slug, environment, secrets, key_id=key_id)
         return await CheckRun(adapter, order, clock=self._clock, listener=on_step).run()
 
-    def make_order(self, exchange: Exchange, plan: AccessPlan, *, attested_at: datetime | None, format_step: Step) -> CheckOrder:
-        """Return what a check is judged by, with the withdrawal policy of this server."""
-        return CheckOrder(exchange, plan, self._stops_at_withdraw, attested_at, format_step)
+    def make_order(
+        self, exchange: Exchange, plan: AccessPlan, *, known: Known | None, attested_at: datetime | None, format_step: Step
+    ) -> CheckOrder:
+        """Return what a check is judged by: this server's policy, and what the key could not do before (`known`)."""
+        forbidden = list_forbidden(plan, known=known, stops_at_withdraw=self._stops_at_withdraw)
+        return CheckOrder(exchange, plan, forbidden, attested_at, format_step)
 
     def refuse(
         self, code: str, exchange: Exchange, *, outcome: CheckOutcome | None = None, existing_id: str | None = None

@@ -19,6 +19,7 @@ from app.credentials.safekeeping import Safekeeping
 from app.credentials.schedule import SCHEDULED, choose_next_check, choose_next_of_locked
 from app.credentials.status import tells_of_key
 from app.credentials.storage import make_balance_values, make_check_row, make_locked_row, make_pointers
+from app.credentials.watch import Watch
 from app.exchanges.types import Exchange
 from app.identifiers import create_id
 from app.live.changes import Change, ChangeKind, note_changes
@@ -36,6 +37,7 @@ class Bookkeeping:
         self._safekeeping = safekeeping
         self._settings = settings
         self._clock = clock
+        self.watch = Watch(session, clock=clock)
 
     async def insert(self, principal: Principal, attempt: Attempt) -> str | None:
         """Store a new credential with its first check and balances; return its id.
@@ -69,6 +71,7 @@ class Bookkeeping:
             await self._session.rollback()
             return None
         await self._store_history(check, outcome, user_id=user_id)
+        await self.watch.begin(credential_id, outcome, exchange=entry.exchange, plan=entry.plan)
         self.record(principal, "credential.connected", credential_id, exchange=exchange, environment=environment, label=label)
         await self._note_shared_key(principal, attempt, credential_id=credential_id)
         return credential_id
@@ -81,6 +84,7 @@ class Bookkeeping:
             "secret_version": row.secret_version + 1,
             "key_set_at": now,
             "checking_since": None,
+            "quarantined_at": None,
             "updated_at": now,
             **self._make_key_values(attempt, check),
         }
@@ -103,11 +107,19 @@ class Bookkeeping:
         if row.account_id is None or values["account_id"] != row.account_id:
             await self._forget_balances(row)  # they may be another account's
         await self._store_history(check, outcome, user_id=row.user_id)
+        await self.watch.begin_anew(row, outcome, exchange=entry.exchange)
         self.record(principal, "credential.replaced", row.id, exchange=row.exchange, environment=row.environment, label=row.label)
         return True
 
     async def store_check(
-        self, row: CredentialRow, outcome: CheckOutcome, *, reason: str, secrets: Iterable[Secret], marked_at: datetime
+        self,
+        row: CredentialRow,
+        outcome: CheckOutcome,
+        *,
+        exchange: Exchange,
+        reason: str,
+        secrets: Iterable[Secret],
+        marked_at: datetime,
     ) -> bool:
         """Store a finished check. False, and nothing stored, when the credential was replaced or removed meanwhile.
 
@@ -115,7 +127,8 @@ class Bookkeeping:
         """
         check = make_check_row(outcome, credential_id=row.id, reason=reason, secrets=secrets)
         next_check_at = await self._choose_next_check(row, outcome)
-        values: dict[str, Any] = {"checking_since": None, "next_check_at": next_check_at, **make_pointers(check)}
+        seen = await self.watch.observe(row, outcome, exchange=exchange)
+        values = {"checking_since": None, "next_check_at": next_check_at, **make_pointers(check), **seen.values}
         if outcome.report is not None and outcome.report.account_id is not None:
             values["account_id"] = outcome.report.account_id
         is_changed = await repository.update_credential(
@@ -129,6 +142,7 @@ class Bookkeeping:
         if is_changed:
             await repository.keep_pause(self._session, row.id, user_id=row.user_id)
             await self._store_history(check, outcome, user_id=row.user_id)
+            await self.watch.keep(seen)
         return is_changed
 
     async def store_locked(self, row: CredentialRow, *, reason: str) -> None:

@@ -45,11 +45,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class CheckOrder:
-    """What a check is judged by. `stops_at_withdraw`: a key that may withdraw is asked nothing further."""
+    """What a check is judged by. `forbidden`: a key that has one of these rights is asked nothing further."""
 
     exchange: Exchange
     plan: AccessPlan
-    stops_at_withdraw: bool
+    forbidden: frozenset[Permission]
     attested_at: datetime | None
     format_step: Step
 
@@ -146,9 +146,12 @@ class CheckRun:
         withdraw = report.grants.get(Permission.WITHDRAW, Grant())
         words = describe_withdraw(withdraw, exchange=self._order.exchange)
         if withdraw.answer is Answer.YES:
-            stops = self._order.stops_at_withdraw
+            stops = Permission.WITHDRAW in self._order.forbidden
             await self._end(StepState.FAILED if stops else StepState.WARNED, words)
             return not stops
+        if self._is_caught(report):
+            await self._end(StepState.FAILED, f"This key can move funds between accounts now: {self._transfer_box} is on")
+            return False
         is_known = withdraw.answer is Answer.NO and withdraw.proof is not Proof.ATTESTED
         await self._end(StepState.PASSED if is_known else StepState.WARNED, words)
         return True
@@ -193,19 +196,21 @@ class CheckRun:
             balances_code=self._error.code if self._error is not None and fetching else None,
             steps=tuple(self._steps.values()),
             evidence=tuple(self._adapter.evidence),
+            public_outcome=self._find_public_outcome(),
         )
 
-    def _choose_code(self) -> str:
-            public_outcome=self._find_public_outcome(),
-        if self._report is None:
-            return self._error.code if self._error is not None else "internal"
     def _find_public_outcome(self) -> str | None:
         """Return how the public clock call ended, the last attempt of it: it tells the exchange from the key."""
         label = self._adapter.clock_call.label
         return next((entry.outcome for entry in reversed(self._adapter.evidence) if entry.call == label), None)
 
+    def _choose_code(self) -> str:
+        if self._report is None:
+            return self._error.code if self._error is not None else "internal"
         if self._report.grants.get(Permission.WITHDRAW, Grant()).answer is Answer.YES:
             return "withdraw_enabled"
+        if self._is_caught(self._report):
+            return "transfer_enabled"
         if self._report.waiting:
             return "waiting"
         missing = list_missing(self._order.exchange, self._order.plan, self._report.grants)
@@ -218,6 +223,15 @@ class CheckRun:
             return report
         word = Grant(Answer.NO, Proof.ATTESTED, self._order.attested_at)
         return replace(report, grants={**report.grants, Permission.WITHDRAW: word})
+
+    def _is_caught(self, report: KeyReport) -> bool:
+        """Tell whether the key has gained the right to transfer, which its plan does not need."""
+        gained = report.grants.get(Permission.TRANSFER, Grant()).answer is Answer.YES
+        return gained and Permission.TRANSFER in self._order.forbidden
+
+    @property
+    def _transfer_box(self) -> str:
+        return find_box(self._order.exchange, Permission.TRANSFER)
 
     @property
     def _name(self) -> str:

@@ -79,6 +79,7 @@ def describe_credential(
         created_at=row.created_at,
         updated_at=row.updated_at,
         checking=is_checking(row.checking_since, now=now),
+        quarantined_at=row.quarantined_at,
     )
 
 

@@ -21,6 +21,7 @@ from app.exchanges.types import (
 DANGER = frozenset(
     {
         Status.WITHDRAW_ENABLED,
+        Status.QUARANTINED,
         Status.INVALID_KEY,
         Status.KEY_EXPIRED,
         Status.IP_NOT_ALLOWED,
@@ -46,6 +47,7 @@ _ANSWERS = {
     "exchange_unavailable": "Failed at the exchange",
     "unexpected_reply": "An answer of unknown shape",
     "clock_skew": "Refused: the clocks differ",
+    "no_way_out": "Not sent: this server's way out failed",
 }
 _REASONS = {"connect": "on connecting", "replace": "on replacing the key", "manual": "asked by you", "schedule": "by schedule"}
 

@@ -1,6 +1,6 @@
 """The words of every problem code: what a trader reads, what support may answer, what an operator should know.
 
-Placeholders: {exchange}, {key} and {secret} (the exchange's own field labels), {withdraw} and {trade} (its tick boxes),
+Placeholders: {exchange}, {key} and {secret} (the exchange's own field labels), {withdraw}, {transfer} and {trade} (its tick boxes),
 {addresses} (this server's), {ends}, {skew}. A test demands an entry for every code.
 """
 
@@ -31,6 +31,16 @@ WORDS: Mapping[str, Words] = {
         " {exchange}, edit the key, untick {withdraw} and save. Then press Check now in Keydeck. If you did not "
         "tick it yourself, delete the key.",
         operator="The key may withdraw. It is only re-checked, never used, until the trader turns that off.",
+        action="guide",
+    ),
+    "transfer_enabled": Words(
+        cause="This key can move funds between accounts at {exchange}, which it could not before.",
+        remedy="Keydeck uses it for checks only. At {exchange}, edit the key, untick {transfer} and save, then check again. Or "
+        "replace the key. If you did not change it yourself, delete it there.",
+        reply="Your {exchange} key has gained the box {transfer}, which a key for balances only does not need, so Keydeck uses it for"
+        " checks only. At {exchange}, edit the key, untick {transfer} and save. Then press Check now in Keydeck. If you did "
+        "not tick it yourself, delete the key.",
+        operator="The key has gained a right that its plan does not need. It is only re-checked until the trader acts.",
         action="guide",
     ),
     "invalid_key": Words(
@@ -142,6 +152,16 @@ WORDS: Mapping[str, Words] = {
         reply="{exchange} answered in a way our software does not know yet. Nothing is wrong with your key; our operator "
         "can see it.",
         operator="The exchange's answer has an unknown shape: it may have changed its API. Look for a newer version of Keydeck.",
+        who_acts=OPERATOR,
+        action="recheck",
+    ),
+    "no_way_out": Words(
+        cause="This server's own way to {exchange} is not working.",
+        remedy="Your key is not the problem. Tell the operator of this server if it stays like this.",
+        reply="Our server's own connection on the way to {exchange} is not working. Nothing is wrong with your key; our "
+        "operator can see it.",
+        operator="A way out of KEYDECK_EGRESS fails before the exchange is reached: its local address is not on this machine, "
+        "or its proxy does not answer or refuses.",
         who_acts=OPERATOR,
         action="recheck",
     ),

@@ -8,7 +8,12 @@ from app.credentials.problem_words import DOUBTS, NOBODY, UNSTORED, WORDS, Words
 from app.credentials.views import Advice
 from app.exchanges.types import Answer, Exchange, Grant, Permission
 
-_SAME_AS = {"limited": "permission_missing", "expiring": "key_expiring", "unavailable": "exchange_unavailable"}
+_SAME_AS = {
+    "quarantined": "transfer_enabled",
+    "limited": "permission_missing",
+    "expiring": "key_expiring",
+    "unavailable": "exchange_unavailable",
+}
 _BOX_NAMES = {
     Permission.TRADE: "Trade",
     Permission.WITHDRAW: "Withdraw",
@@ -136,6 +141,7 @@ def _collect_texts(exchange: Exchange, given: Circumstances) -> _Texts:
             "read": find_box(exchange, Permission.READ),
             "trade": find_box(exchange, Permission.TRADE),
             "withdraw": find_box(exchange, Permission.WITHDRAW),
+            "transfer": find_box(exchange, Permission.TRANSFER),
             "addresses": " and ".join(_list_addresses(given)) or "this server's address (your operator knows it)",
             "ends": f"{given.expires_at.day} {given.expires_at:%B %Y}" if given.expires_at else "a day it did not tell",
             "skew": "more than a minute" if given.skew_seconds is None else f"{abs(given.skew_seconds):.0f} seconds",

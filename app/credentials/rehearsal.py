@@ -20,7 +20,7 @@ from app.credentials.views import Advice, Status
 from app.exchanges.adapter import AdapterContext, ExchangeAdapter
 from app.exchanges.http import ExchangeHttp
 from app.exchanges.turns import KeyTurns
-from app.exchanges.types import AccessPlan, Environment, KeyReport, ProbePolicy, Secrets
+from app.exchanges.types import AccessPlan, Environment, KeyReport, Permission, ProbePolicy, Secrets
 from app.sandbox.app import SANDBOX_URL, create_sandbox
 from app.sandbox.keys import SandboxKey
 
@@ -99,7 +99,7 @@ async def play(kind: type[ExchangeAdapter], key: SandboxKey, *, probes: ProbePol
     order = CheckOrder(
         exchange,
         AccessPlan(key.plan),
-        stops_at_withdraw=True,
+        forbidden=frozenset({Permission.WITHDRAW}),
         attested_at=None,
         format_step=make_format_step(key.secrets, exchange=exchange),
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from enum import Enum
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -11,6 +12,17 @@ from app.credentials.repository import CredentialRow
 from app.exchanges.types import Secrets
 from app.masking import Secret
 from app.vault.envelope import SealedSecrets, SealingContext, Vault, VaultError
+
+
+class Use(Enum):
+    """What opened secrets are for. Of a key in quarantine they open for a check of its rights and nothing else."""
+
+    CHECK = "check"
+    ANYTHING_ELSE = "anything else"
+
+
+class SecretsWithheld(VaultError):
+    """The key is in quarantine: it may do more than it should, so nothing but a check may use it."""
 
 
 class Safekeeping:
@@ -49,8 +61,13 @@ class Safekeeping:
             created_at=now,
         )
 
-    async def open(self, row: CredentialRow) -> Secrets:
-        """Return the opened secrets, for an adapter only. Raises VaultError when they do not open here."""
+    async def open(self, row: CredentialRow, *, use: Use = Use.ANYTHING_ELSE) -> Secrets:
+        """Return the opened secrets, for an adapter only. Raises VaultError when they do not open here.
+
+        Raises SecretsWithheld for a key in quarantine, unless it is for a check: this is the one place that decides so.
+        """
+        if row.quarantined_at is not None and use is not Use.CHECK:
+            raise SecretsWithheld("this key is in quarantine")
         stored = await repository.get_secret(self._session, row.id, user_id=row.user_id)
         if stored is None or stored.secret_version != row.secret_version:
             raise VaultError("the secrets of this credential are missing")

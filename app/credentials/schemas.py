@@ -103,6 +103,7 @@ class CredentialOut(BaseModel):
     expires_at: Moment | None
     allowed_ips: list[str] | None
     paused: bool
+    quarantined_at: Moment | None = Field(description="Since when the key is used for checks only: it gained a right.")
     balances: BalancesOut | None
     created_at: Moment
 
@@ -180,6 +181,7 @@ def present_credential(view: CredentialView, *, now: datetime) -> CredentialOut:
         expires_at=view.expires_at,
         allowed_ips=None if view.allowed_ips is None else list(view.allowed_ips),
         paused=view.paused,
+        quarantined_at=view.quarantined_at,
         balances=_present_balances(view.balances, now=now),
         created_at=view.created_at,
     )

@@ -18,7 +18,7 @@ from app.credentials.connect import ConnectInput, StepListener
 from app.credentials.entry import CleanEntry, clean_label, make_format_step, parse_plan, refuse_input
 from app.credentials.lookups import Lookups
 from app.credentials.repository import CredentialRow
-from app.credentials.safekeeping import Safekeeping
+from app.credentials.safekeeping import Safekeeping, Use
 from app.credentials.schedule import SCHEDULED
 from app.credentials.schedule_repository import ClaimedCheck
 from app.credentials.status import CHECK_TIME
@@ -152,6 +152,8 @@ class Credentials:
             self._books.record(principal, "credential.renamed", row.id, before=row.label, after=cleaned)
         if plan is not None and (chosen := parse_plan(plan)).value != row.plan:
             values["plan"] = chosen.value
+            if row.quarantined_at is not None and row.paused_at is None:
+                values["next_check_at"] = self._clock()  # the new plan may allow what the key was put aside for
             self._books.record(principal, "credential.plan_changed", row.id, label=row.label, before=row.plan, after=chosen.value)
         if paused is not None and paused != (row.paused_at is not None):
             now = self._clock()
@@ -183,15 +185,20 @@ class Credentials:
     ) -> None:
         """Make the check that the mark stands for, and store what came back."""
         try:
-            secrets = await self._safekeeping.open(row)
+            secrets = await self._safekeeping.open(row, use=Use.CHECK)
         except VaultError:
             await self._books.store_locked(row, reason=reason)
             return
+        known = await self._books.watch.recall(row)
         await self._session.commit()  # the mark must be seen, and no transaction may wait on the network
         format_step = make_format_step(secrets.values, exchange=exchange)
-        order = self._attempts.make_order(exchange, AccessPlan(row.plan), attested_at=row.attested_at, format_step=format_step)
+        order = self._attempts.make_order(
+            exchange, AccessPlan(row.plan), known=known, attested_at=row.attested_at, format_step=format_step
+        )
         outcome = await self._attempts.ask(order, Environment(row.environment), secrets, key_id=row.fingerprint, on_step=on_step)
-        await self._books.store_check(row, outcome, reason=reason, secrets=secrets.values.values(), marked_at=marked_at)
+        await self._books.store_check(
+            row, outcome, exchange=exchange, reason=reason, secrets=secrets.values.values(), marked_at=marked_at
+        )
 
     def _demand_offered(self, row: CredentialRow) -> Exchange:
         """Return the exchange. Raises Problem when this server no longer offers it, or this environment of it."""

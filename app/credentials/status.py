@@ -21,10 +21,12 @@ _UNAVAILABLE_CODES = (
     "unreachable",
     "clock_skew",
     "unexpected_reply",
+    "no_way_out",
     "internal",
 )
 STATUS_OF_CODE: Mapping[str, Status] = {
     "withdraw_enabled": Status.WITHDRAW_ENABLED,
+    "transfer_enabled": Status.QUARANTINED,
     "invalid_key": Status.INVALID_KEY,
     "bad_signature": Status.INVALID_KEY,
     "key_expired": Status.KEY_EXPIRED,
@@ -128,6 +130,8 @@ def _judge_key(facts: StatusFacts, check: CheckFacts, candidates: _Candidates, *
         candidates.add("withdraw_enabled")
     elif withdraw.answer is Answer.UNKNOWN or withdraw.proof is Proof.ATTESTED:
         candidates.add("withdraw_unverified")
+    if check.code == "transfer_enabled" and facts.plan is AccessPlan.BALANCES:
+        candidates.add(check.code)
     missing = list_missing(facts.exchange, facts.plan, check.grants)
     if missing:
         may_wait = set(missing) <= facts.exchange.confirms_by_email and now - facts.key_set_at < CONFIRMATION_TIME

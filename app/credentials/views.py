@@ -13,6 +13,7 @@ class Status(StrEnum):
     """What the page says now, most severe first."""
 
     WITHDRAW_ENABLED = "withdraw_enabled"
+    QUARANTINED = "quarantined"
     INVALID_KEY = "invalid_key"
     KEY_EXPIRED = "key_expired"
     IP_NOT_ALLOWED = "ip_not_allowed"
@@ -30,6 +31,7 @@ class Status(StrEnum):
 NEEDS_ATTENTION = frozenset(
     {
         Status.WITHDRAW_ENABLED,
+        Status.QUARANTINED,
         Status.INVALID_KEY,
         Status.KEY_EXPIRED,
         Status.IP_NOT_ALLOWED,
@@ -117,7 +119,10 @@ class CheckView:
 
 @dataclass(frozen=True, slots=True)
 class CredentialView:
-    """Everything its owner may see of a credential. `checking`: a check is under way, whatever the status."""
+    """Everything its owner may see of a credential. `checking`: a check is under way, whatever the status.
+
+    `quarantined_at`: since when its secret is used for checks only, because it may do more than it could.
+    """
 
     id: str
     exchange: Exchange
@@ -139,6 +144,7 @@ class CredentialView:
     created_at: datetime
     updated_at: datetime
     checking: bool = False
+    quarantined_at: datetime | None = None
 
     @property
     def needs_attention(self) -> bool:

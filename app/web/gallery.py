@@ -20,6 +20,7 @@ _STATUSES = (
     "expiring",
     "waiting",
     "withdraw_enabled",
+    "quarantined",
     "invalid_key",
     "key_expired",
     "ip_not_allowed",

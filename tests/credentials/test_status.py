@@ -55,8 +55,12 @@ def expires(**amount: float) -> CheckFacts:
     return CheckFacts("ok", make_grants(), NOW + timedelta(**amount))
 
 
+GAINED = CheckFacts("transfer_enabled", make_grants())
 TABLE = [
     (make_facts(READS), "connected", None),
+    (make_facts(GAINED), "quarantined", "transfer_enabled"),
+    (make_facts(GAINED, plan=TRADING), "limited", "permission_missing"),
+    (make_facts(CheckFacts("transfer_enabled", make_grants(withdraw="yes"))), "withdraw_enabled", "withdraw_enabled"),
     (make_facts(TRADES), "connected", None),
     (make_facts(TRADES, plan=TRADING), "connected", None),
     (make_facts(READS, plan=TRADING), "limited", "permission_missing"),
