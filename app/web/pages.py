@@ -105,7 +105,6 @@ def _build_environment(templates_dir: Path, clock: Clock) -> Environment:
         "ago": times.ago,
         "moment": times.moment,
         "day": times.day,
-        "time_of_day": times.time_of_day,
         "is_old": times.is_old,
         "amount": formats.write_amount,
         "money": formats.write_money,
