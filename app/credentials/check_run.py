@@ -12,7 +12,7 @@ from datetime import datetime
 
 from app.clock import Clock
 from app.credentials.connect import StepListener
-from app.credentials.problems import Circumstances, advise, find_box
+from app.credentials.problems import Circumstances, advise, find_box, find_transfer_box
 from app.credentials.status import list_missing
 from app.credentials.views import Step, StepName, StepState
 from app.exchanges.adapter import ExchangeAdapter
@@ -231,7 +231,7 @@ class CheckRun:
 
     @property
     def _transfer_box(self) -> str:
-        return find_box(self._order.exchange, Permission.TRANSFER)
+        return find_transfer_box(self._order.exchange)
 
     @property
     def _name(self) -> str:

@@ -104,6 +104,12 @@ def find_box(exchange: Exchange, permission: Permission) -> str:
     return next((box.label for box in exchange.boxes if box.permission is permission), _BOX_NAMES[permission])
 
 
+def find_transfer_box(exchange: Exchange) -> str:
+    """Return the tick box that lets a key transfer; at some exchanges that is the one for trading."""
+    own = any(box.permission is Permission.TRANSFER for box in exchange.boxes)
+    return find_box(exchange, Permission.TRANSFER if own else Permission.TRADE)
+
+
 def _admit_doubt(words: Words, *, code: str, exchange: Exchange) -> Words:
     """Name every reason that the exchange's answer leaves open, where it gives one answer for several."""
     if code not in exchange.doubtful_codes or code not in DOUBTS:
@@ -141,7 +147,7 @@ def _collect_texts(exchange: Exchange, given: Circumstances) -> _Texts:
             "read": find_box(exchange, Permission.READ),
             "trade": find_box(exchange, Permission.TRADE),
             "withdraw": find_box(exchange, Permission.WITHDRAW),
-            "transfer": find_box(exchange, Permission.TRANSFER),
+            "transfer": find_transfer_box(exchange),
             "addresses": " and ".join(_list_addresses(given)) or "this server's address (your operator knows it)",
             "ends": f"{given.expires_at.day} {given.expires_at:%B %Y}" if given.expires_at else "a day it did not tell",
             "skew": "more than a minute" if given.skew_seconds is None else f"{abs(given.skew_seconds):.0f} seconds",
