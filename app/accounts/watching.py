@@ -10,7 +10,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.accounts.current_user import Principal, demand_role, identify_quietly
+from app.accounts.current_user import Principal, demand_role, identify_quietly, require_user
 from app.accounts.roles import Role
 from app.db import Database, SessionDep
 from app.web.errors import SignInNeeded
@@ -31,6 +31,7 @@ async def require_watcher(request: Request) -> Watcher:
         principal = await identify_quietly(request, session)
     if principal is None:
         raise SignInNeeded
+    await require_user(principal)
 
     async def is_allowed(session: AsyncSession) -> bool:
         found = await identify_quietly(request, session)
@@ -50,7 +51,7 @@ class QuietRole:
         principal = await identify_quietly(request, session)
         if principal is None:
             raise SignInNeeded
-        demand_role(principal, self.roles)
+        demand_role(await require_user(principal), self.roles)
         return principal
 
 

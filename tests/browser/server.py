@@ -18,7 +18,7 @@ EGRESS = ("203.0.113.10", "2001:db8::10")
 
 @dataclass(frozen=True, slots=True)
 class RunningServer:
-    """A server that answers: where, its data folder, and the one-time link it printed."""
+    """A server that answers: where, its data folder, and the one-time link it printed (empty where an account exists)."""
 
     origin: str
     data_dir: Path
@@ -36,9 +36,9 @@ def find_free_port() -> int:
 
 
 @contextmanager
-def run_server(data_dir: Path, **settings: str) -> Iterator[RunningServer]:
+def run_server(data_dir: Path, *, port: int | None = None, **settings: str) -> Iterator[RunningServer]:
     """Run `python -m app serve --migrate` until the block ends; its settings come from the environment only."""
-    port = find_free_port()
+    port = port or find_free_port()
     kept = {name: value for name, value in os.environ.items() if not name.startswith("KEYDECK_")}
     environment = kept | {
         "KEYDECK_DATA_DIR": str(data_dir),
@@ -77,6 +77,8 @@ def _wait_for_link(process: subprocess.Popen[str]) -> str:
             line = links.get(timeout=START_SECONDS)
         except queue.Empty:
             raise AssertionError(f"the server did not start in time: {''.join(seen)}") from None
+        if "Keydeck is ready at" in line:
+            return ""
         if "/setup?token=" in line:
             return next(word for word in line.split() if "/setup?token=" in word)
         assert line, f"the server ended: {''.join(seen)}"
