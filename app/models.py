@@ -3,6 +3,7 @@
 from app.accounts.attempt_models import AttemptCount, FamiliarPlace, ResetLink
 from app.accounts.factor_models import FactorTry, Passkey, PasskeyChallenge, PendingSignIn, RecoveryCode, TotpFactor
 from app.accounts.models import ApiToken, Invitation, User, UserSession
+from app.alerts.models import Alert, AlertChannel, AlertDelivery, AlertPreferences
 from app.audit import AuditEvent
 from app.credentials.change_models import CredentialChange, CredentialWatch
 from app.credentials.models import Credential, CredentialBalances, CredentialSecret, KeyCheck
@@ -15,6 +16,10 @@ from app.vault.models import SealedValue, VaultCanary, VaultInstance
 __all__ = ["TABLES", "Base"]
 
 TABLES = (
+    Alert,
+    AlertChannel,
+    AlertDelivery,
+    AlertPreferences,
     ApiToken,
     AttemptCount,
     AuditEvent,

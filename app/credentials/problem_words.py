@@ -37,8 +37,8 @@ WORDS: Mapping[str, Words] = {
         cause="This key can move funds between accounts at {exchange}, which it could not before.",
         remedy="Keydeck uses it for checks only. At {exchange}, edit the key, untick {transfer} and save, then check again. Or "
         "replace the key. If you did not change it yourself, delete it there.",
-        reply="Your {exchange} key has gained the box {transfer}, which a key for balances only does not need, so Keydeck uses it "
-        "for checks only. At {exchange}, edit the key, untick {transfer} and save. Then press Check now in Keydeck. If you did "
+        reply="Your {exchange} key has gained the box {transfer}, which a key for balances only does not need, so Keydeck uses it"
+        " for checks only. At {exchange}, edit the key, untick {transfer} and save. Then press Check now in Keydeck. If you did "
         "not tick it yourself, delete the key.",
         operator="The key has gained a right that its plan does not need. It is only re-checked until the trader acts.",
         action="guide",
