@@ -15,6 +15,7 @@ from app import __version__
 from app.accounts import api as accounts_api
 from app.accounts import routes as accounts_pages
 from app.accounts.passwords import Passwords
+from app.accounts.step_up_routes import install_proof_answers
 from app.balances import api as balances_api
 from app.balances import routes as balances_pages
 from app.clock import Clock, utc_now
@@ -118,6 +119,7 @@ def create_app(settings: Settings, *, outside: Outside | None = None, runs_worke
     app.mount("/static", StaticFiles(directory=ROOT / "static"), name="static")
     errors.install_error_handlers(app)
     security.install_middlewares(app, settings=settings)
+    install_proof_answers(app)
     install_operations(app)  # last, so that it is outermost and sees every answer
     return app
 

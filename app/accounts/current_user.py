@@ -6,7 +6,8 @@ and a role taken away counts from the next request on.
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import Depends, Request, Security
@@ -15,23 +16,29 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts import repository
-from app.accounts.repository import Identity
+from app.accounts.proof_problems import FactorNeeded, ProofNeeded
+from app.accounts.repository import IDLE_FOR, Identity
 from app.accounts.roles import STAFF, Role, Scope, parse_roles, parse_scopes, roles_for_scope
 from app.accounts.tokens import hash_token, looks_like_api_token, session_cookie_name
 from app.db import Database, SessionDep
 from app.masking import Secret
 from app.web.errors import Forbidden, SignInNeeded
+from app.web.forms import read_form
 
 logger = logging.getLogger(__name__)
 _BEARER = HTTPBearer(
     scheme_name="API token", description="A personal API token, `kd_…`, made on the Security page.", auto_error=False
 )
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+PROOF_LASTS = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who acts. `scopes` is None for a browser session (it may do all its roles may); `ip` is where the request came from."""
+    """Who acts. `scopes` is None for a browser session (it may do all its roles may); `ip` is where the request came from.
+
+    What follows `ip` is known of browser sessions only. `must_set_up` and `is_offered_factor` decide what pages show first.
+    """
 
     user_id: str
     email: str
@@ -40,6 +47,20 @@ class Principal:
     session_id: str | None
     token_id: str | None
     ip: str
+    proved_at: datetime | None = None
+    ends_at: datetime | None = None
+    has_totp: bool = False
+    has_passkey: bool = False
+    must_set_up: bool = False
+    is_offered_factor: bool = False
+
+    @property
+    def has_factor(self) -> bool:
+        return self.has_totp or self.has_passkey
+
+    def is_proved(self, now: datetime) -> bool:
+        """Tell whether the last proof is at most five minutes old."""
+        return self.proved_at is not None and now - self.proved_at <= PROOF_LASTS
 
     def has_any(self, roles: frozenset[Role]) -> bool:
         return bool(self.roles & roles)
@@ -61,7 +82,9 @@ async def _identify_browser(request: Request, session: AsyncSession, *, notes_us
     if found is None:
         return None
     if notes_use and found.is_stale(now):
-        await _note_use(request, session, lambda unit: repository.touch_session(unit, found.door_id, now=now))
+        door_id = found.door_id
+        await _note_use(request, session, lambda unit: repository.touch_session(unit, door_id, now=now))
+        found = replace(found, last_used_at=now)
     return _remember(request, found, scopes=None)
 
 
@@ -111,16 +134,27 @@ async def _note_use(request: Request, session: AsyncSession, note: Callable[[Asy
 
 
 def _remember(request: Request, found: Identity, *, scopes: frozenset[Scope] | None) -> Principal:
-    by_token = scopes is not None
+    roles, facts = parse_roles(found.roles), found.facts
     principal = Principal(
         user_id=found.user_id,
         email=found.email,
-        roles=parse_roles(found.roles),
+        roles=roles,
         scopes=scopes,
-        session_id=None if by_token else found.door_id,
-        token_id=found.door_id if by_token else None,
+        session_id=found.door_id if facts else None,
+        token_id=None if facts else found.door_id,
         ip=read_ip(request),
     )
+    if facts is not None:
+        has_factor = facts.has_totp or facts.has_passkey
+        principal = replace(
+            principal,
+            proved_at=facts.proved_at,
+            ends_at=min(facts.expires_at, (found.last_used_at or facts.expires_at) + IDLE_FOR),
+            has_totp=facts.has_totp,
+            has_passkey=facts.has_passkey,
+            must_set_up=not has_factor and bool(roles & STAFF) and request.app.state.settings.is_public,
+            is_offered_factor=not has_factor and facts.factor_offer_closed_at is None,
+        )
     request.state.viewer = principal
     return principal
 
@@ -130,14 +164,24 @@ async def find_visitor(request: Request, session: SessionDep) -> Principal | Non
     return await _identify_browser(request, session)
 
 
-async def require_user(principal: Annotated[Principal | None, Depends(find_visitor)]) -> Principal:
-    """Return the signed-in person. Raises SignInNeeded."""
+async def require_session(principal: Annotated[Principal | None, Depends(find_visitor)]) -> Principal:
+    """Return the signed-in person, who may still owe a second factor. Raises SignInNeeded."""
     if principal is None:
         raise SignInNeeded
     return principal
 
 
 PageVisitor = Annotated[Principal | None, Depends(find_visitor)]
+PageSession = Annotated[Principal, Depends(require_session)]
+
+
+async def require_user(principal: PageSession) -> Principal:
+    """Return the signed-in person. Raises SignInNeeded, or FactorNeeded where the role needs a second factor."""
+    if principal.must_set_up:
+        raise FactorNeeded
+    return principal
+
+
 PageUser = Annotated[Principal, Depends(require_user)]
 
 
@@ -155,13 +199,13 @@ class PageRole:
 async def require_api_user(
     request: Request, session: SessionDep, _scheme: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)]
 ) -> Principal:
-    """Return whose API token this is; a browser session may read, too. Raises SignInNeeded."""
+    """Return whose API token this is; a browser session may read, too. Raises SignInNeeded or FactorNeeded."""
     principal = await _identify_token(request, session)
     if principal is None and request.method in _SAFE_METHODS:
         principal = await _identify_browser(request, session)
     if principal is None:
         raise SignInNeeded
-    return principal
+    return await require_user(principal)
 
 
 ApiUser = Annotated[Principal, Depends(require_api_user)]
@@ -186,6 +230,42 @@ def demand_role(principal: Principal, roles: frozenset[Role]) -> None:
         raise Forbidden("the role " + " or ".join(role.value for role in Role if role in roles))
 
 
+class FreshProof:
+    """A page that takes a proof at most five minutes old, and one of these roles if any are named.
+
+    Raises SignInNeeded, FactorNeeded, Forbidden or ProofNeeded; the last keeps the form's fields of these names, never others.
+    An API token needs none: the token was made under such a proof.
+    """
+
+    def __init__(self, *roles: Role, keeps: tuple[str, ...] = ()) -> None:
+        self.roles = frozenset(roles)
+        self.keeps = keeps
+
+    async def __call__(self, request: Request, principal: PageUser) -> Principal:
+        if self.roles:
+            demand_role(principal, self.roles)
+        return await demand_proof(request, principal, keeps=self.keeps)
+
+
+async def demand_proof(request: Request, principal: Principal, *, keeps: tuple[str, ...] = ()) -> Principal:
+    """Return the person if the last proof is fresh. Raises ProofNeeded."""
+    if principal.is_proved(request.app.state.clock()):
+        return principal
+    if request.method in _SAFE_METHODS or not keeps:
+        raise ProofNeeded
+    form = await read_form(request)
+    raise ProofNeeded([(name, value) for name in keeps for value in form.list_values(name)])
+
+
+async def require_fresh_session(request: Request, principal: PageSession) -> Principal:
+    """Return the person, freshly proved, who may still owe a second factor. Raises SignInNeeded or ProofNeeded."""
+    return await demand_proof(request, principal)
+
+
+PageSessionFresh = Annotated[Principal, Depends(require_fresh_session)]
+PageUserFresh = Annotated[Principal, Depends(FreshProof())]
+PageTraderFresh = Annotated[Principal, Depends(FreshProof(Role.TRADER))]
+PageOperatorFresh = Annotated[Principal, Depends(FreshProof(Role.OPERATOR))]
 PageTrader = Annotated[Principal, Depends(PageRole(Role.TRADER))]
 PageSupport = Annotated[Principal, Depends(PageRole(*STAFF))]
 PageOperator = Annotated[Principal, Depends(PageRole(Role.OPERATOR))]

@@ -10,7 +10,7 @@ from app.accounts.current_user import PageVisitor
 from app.accounts.entrances import InvitationView, OpenedSession
 from app.accounts.entry import EntryRefused
 from app.accounts.passwords import SHORTEST
-from app.accounts.requests import AccountsDep, VisitDep, clean_next, let_in, redirect
+from app.accounts.requests import AccountsDep, VisitDep, answer_sign_in, clean_next, let_in, locate_passkeys, redirect
 from app.accounts.roles import find_landing
 from app.accounts.tokens import clear_session_cookie
 from app.masking import Secret
@@ -45,7 +45,7 @@ async def show_sign_in(request: Request, visitor: PageVisitor, accounts: Account
     wanted = clean_next(request.query_params.get("next", ""))
     if visitor is not None:
         return redirect(wanted or find_landing(visitor.roles))
-    return _render_sign_in(request, next_path=wanted, is_new=await accounts.is_waiting_for_setup())
+    return render_sign_in(request, next_path=wanted, is_new=await accounts.is_waiting_for_setup())
 
 
 @router.post("/sign-in")
@@ -54,8 +54,8 @@ async def sign_in(request: Request, accounts: AccountsDep, visit: VisitDep) -> R
     email, next_path = form.get("email", ""), clean_next(form.get("next", ""))
     opened = await accounts.sign_in(visit, email=email, password=Secret(form.get("password", "")))
     if opened is None:
-        return _render_sign_in(request, next_path=next_path, email=email, error=WRONG_CREDENTIALS, status_code=401)
-    return let_in(request, opened, next_path=next_path)
+        return render_sign_in(request, next_path=next_path, email=email, error=WRONG_CREDENTIALS, status_code=401)
+    return answer_sign_in(request, opened, next_path=next_path)
 
 
 @router.post("/sign-out")
@@ -140,8 +140,15 @@ async def _create(
         )
 
 
-def _render_sign_in(
-    request: Request, *, next_path: str, is_new: bool = False, email: str = "", error: str = "", status_code: int = 200
+def render_sign_in(
+    request: Request,
+    *,
+    next_path: str,
+    is_new: bool = False,
+    email: str = "",
+    error: str = "",
+    passkey_error: str = "",
+    status_code: int = 200,
 ) -> HTMLResponse:
     pages: Pages = request.app.state.pages
     return pages.render(
@@ -151,7 +158,9 @@ def _render_sign_in(
         next_path=next_path,
         email=email,
         error=error,
+        passkey_error=passkey_error,
         is_new=is_new,
+        passkeys=locate_passkeys(request),
         is_open=request.app.state.settings.open_sign_up == "on",
     )
 

@@ -1,21 +1,25 @@
 """The ways in: the first set-up, an invitation, open sign-up where it is on, and signing in."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
-from app.accounts import repository
+from app.accounts import factor_repository, repository
 from app.accounts.entry import EntryRefused, Visit, demand_email, demand_password, parse_email
+from app.accounts.factor_models import PendingSignIn
 from app.accounts.models import Invitation, UserSession
+from app.accounts.passkeys import SIGN_IN, Passkeys, second_factor_of
 from app.accounts.roles import Role, parse_roles
 from app.accounts.tokens import create_token, hash_token
-from app.accounts.work import TAKEN, AccountWork
+from app.accounts.work import TAKEN
 from app.db import release
 from app.identifiers import create_id
 from app.masking import Secret
-from app.web.errors import NotFound
+from app.web.errors import NotFound, SignInNeeded
 
 SETUP = "setup"
 INVITATION = "invitation"
+PENDING_LASTS = timedelta(minutes=10)
 FIRST_ROLES = frozenset({Role.TRADER, Role.OPERATOR})
 
 
@@ -27,6 +31,24 @@ class OpenedSession:
     session_id: str
     user_id: str
     roles: frozenset[Role]
+
+
+@dataclass(frozen=True, slots=True)
+class HalfOpen:
+    """A browser that gave the right password and owes the second factor. The token opens the page for it, nothing else."""
+
+    token: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class PendingView:
+    """Whose second factor a half-open sign-in waits for, and which kinds the person has."""
+
+    id: str
+    user_id: str
+    email: str
+    has_totp: bool
+    has_passkey: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +66,7 @@ def view_invitation(row: Invitation) -> InvitationView:
     return InvitationView(row.id, row.email, parse_roles(row.roles), row.created_at, row.expires_at)
 
 
-class Entrances(AccountWork):
+class Entrances(Passkeys):
     """Creating one's account and signing in."""
 
     async def is_waiting_for_setup(self) -> bool:
@@ -82,8 +104,10 @@ class Entrances(AccountWork):
         self.demand_open_sign_up()
         return await self._create(email, password=password, roles=frozenset({Role.TRADER}), visit=visit, link=None)
 
-    async def sign_in(self, visit: Visit, *, email: str, password: Secret) -> OpenedSession | None:
-        """Open a session, or return None for wrong credentials: the same work and answer whatever is wrong.
+    async def sign_in(self, visit: Visit, *, email: str, password: Secret) -> OpenedSession | HalfOpen | None:
+        """Open a session, half of one where a second factor is set up, or return None for wrong credentials.
+
+        The work and the answer are the same whatever is wrong.
 
         Nothing is raised for a failure, so that the caller's transaction commits the event of it.
         """
@@ -99,7 +123,57 @@ class Entrances(AccountWork):
             return None
         if verdict.new_hash is not None and known_hash is not None:
             await repository.change_hash(self._session, fresh.id, old=known_hash, new=verdict.new_hash)
+        if any(await factor_repository.has_factors(self._session, user_id=fresh.id)):
+            return await self._open_half(fresh.id)
         return await self._open(fresh.id, roles=parse_roles(fresh.roles), visit=visit)
+
+    async def ask_to_sign_in(self, visit: Visit) -> dict[str, Any]:
+        """Return the options for signing in by passkey; they are the same for everybody. Raises Problem."""
+        return await self.ask_for_passkey(SIGN_IN, ip=visit.ip)
+
+    async def sign_in_by_passkey(self, visit: Visit, *, answer: str) -> OpenedSession:
+        """Open a session for whoever's passkey answered: it stands for password and second factor. Raises FactorRefused."""
+        user = await self._demand_passkey(answer, SIGN_IN, asker=visit)
+        return await self._open(user.id, roles=parse_roles(user.roles), visit=visit)
+
+    async def find_pending(self, token: Secret) -> PendingView:
+        """Return the half-open sign-in. Raises SignInNeeded when it ran out, was finished, or ended with a change of password."""
+        found = await factor_repository.get_pending(self._session, hash_token(token), now=self._clock())
+        if found is None:
+            raise SignInNeeded
+        pending, user = found
+        has_totp, has_passkey = await factor_repository.has_factors(self._session, user_id=user.id)
+        return PendingView(pending.id, user.id, user.email, has_totp=has_totp, has_passkey=has_passkey)
+
+    async def ask_for_second_factor(self, token: Secret, visit: Visit) -> dict[str, Any]:
+        """Return the options for one of the waiting person's own passkeys. Raises SignInNeeded or Problem."""
+        pending = await self.find_pending(token)
+        return await self.ask_for_passkey(second_factor_of(pending.id), ip=visit.ip, user_id=pending.user_id)
+
+    async def finish_sign_in(self, token: Secret, visit: Visit, *, code: str = "", passkey: str = "") -> OpenedSession:
+        """Open the session once the second factor is right. Raises SignInNeeded, or FactorRefused with the try counted."""
+        pending = await self.find_pending(token)
+        if passkey:
+            await self._demand_passkey(passkey, second_factor_of(pending.id), asker=visit, user_id=pending.user_id)
+        else:
+            await self._demand_code(pending.user_id, code, asker=visit)
+        user = await repository.get_user(self._session, pending.user_id)
+        if user is None or not await factor_repository.use_pending(self._session, pending.id, user_id=pending.user_id):
+            raise SignInNeeded
+        return await self._open(user.id, roles=parse_roles(user.roles), visit=visit)
+
+    async def _open_half(self, user_id: str) -> HalfOpen:
+        now, token = self._clock(), create_token()
+        await factor_repository.delete_old_pendings(self._session, now=now)
+        pending = PendingSignIn(
+            id=create_id("psi"),
+            user_id=user_id,
+            token_hash=hash_token(token),
+            created_at=now,
+            expires_at=now + PENDING_LASTS,
+        )
+        self._session.add(pending)
+        return HalfOpen(token)
 
     async def _find_link(self, token: Secret, kind: str) -> InvitationView:
         row = await repository.get_invitation(self._session, hash_token(token), kind=kind, now=self._clock())
@@ -149,6 +223,7 @@ class Entrances(AccountWork):
             revoked_at=None,
             ip=visit.ip,
             user_agent=visit.user_agent,
+            proved_at=now,
         )
         self._session.add(opened)
         self._record("user.signed_in", owner_id=user_id, visit=visit, object_id=opened.id)

@@ -150,7 +150,9 @@ async def use_challenge(session: AsyncSession, challenge_hash: str, *, purpose: 
     return await _count(session, query) == 1
 
 
-async def renew_session(session: AsyncSession, session_id: str, *, user_id: str, token_hash: str, proved_at: datetime) -> bool:
+async def renew_session(
+    session: AsyncSession, session_id: str, *, user_id: str, token_hash: str, proved_at: datetime | None
+) -> bool:
     """Put a new token in place of the session's old one, which opens nothing from now on; the proof counts from `proved_at`."""
     query = update(UserSession).where(
         UserSession.id == session_id, UserSession.user_id == user_id, UserSession.revoked_at.is_(None)

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import CursorResult, String, cast, delete, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.accounts.factor_models import Passkey, PendingSignIn, TotpFactor
 from app.accounts.models import ApiToken, Invitation, User, UserSession
 from app.accounts.roles import Role
 from app.audit import AuditEvent
@@ -16,6 +17,17 @@ IDLE_FOR = timedelta(hours=1)
 LASTS_FOR = timedelta(hours=12)
 TOUCH_AFTER = timedelta(minutes=1)
 MOST_SHOWN = 500  # people on one page of the operator's list
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFacts:
+    """What a browser session tells beside whose it is: when its person was last proved, what they have set up, when it ends."""
+
+    proved_at: datetime | None
+    expires_at: datetime
+    has_totp: bool
+    has_passkey: bool
+    factor_offer_closed_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +40,7 @@ class Identity:
     door_id: str
     last_used_at: datetime | None
     scopes: Sequence[str] = ()
+    facts: "SessionFacts | None" = None
 
     def is_stale(self, now: datetime) -> bool:
         """Tell whether the time of last use is old enough to be written again."""
@@ -37,12 +50,21 @@ class Identity:
 async def get_by_session(session: AsyncSession, token_hash: str, *, now: datetime) -> Identity | None:
     """Return who holds the browser session, unless it was revoked, idled out, grew too old, or its person was disabled."""
     query = (
-        select(User.id, User.email, User.roles, UserSession.id, UserSession.last_seen_at)
+        select(
+            *(User.id, User.email, User.roles, UserSession.id, UserSession.last_seen_at),
+            *(UserSession.proved_at, UserSession.expires_at),
+            exists().where(TotpFactor.user_id == User.id, TotpFactor.confirmed_at.is_not(None)),
+            exists().where(Passkey.user_id == User.id),
+            User.factor_offer_closed_at,
+        )
         .join(User, User.id == UserSession.user_id)
         .where(UserSession.token_hash == token_hash, *_is_open(now), User.disabled_at.is_(None))
     )
     row = (await session.execute(query)).one_or_none()
-    return Identity(*row) if row else None
+    if row is None:
+        return None
+    facts = SessionFacts(row[5], row[6], has_totp=row[7], has_passkey=row[8], factor_offer_closed_at=row[9])
+    return Identity(*row[:5], facts=facts)
 
 
 async def get_by_token(session: AsyncSession, token_hash: str, *, now: datetime) -> Identity | None:
@@ -129,7 +151,8 @@ async def end_replaced_session(session: AsyncSession, session_id: str, *, now: d
 
 
 async def revoke_sessions(session: AsyncSession, *, user_id: str, now: datetime, keep_id: str | None = None) -> int:
-    """End this person's sessions, all but the one to keep; returns how many ended."""
+    """End this person's sessions, all but the one to keep, and sign-ins that wait for a code; returns how many sessions ended."""
+    await session.execute(delete(PendingSignIn).where(PendingSignIn.user_id == user_id))
     query = update(UserSession).where(UserSession.user_id == user_id, UserSession.revoked_at.is_(None))
     if keep_id is not None:
         query = query.where(UserSession.id != keep_id)

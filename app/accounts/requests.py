@@ -1,26 +1,38 @@
 """What the routes of people share: the service, where a request came from, and which page comes next."""
 
+from dataclasses import dataclass
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from fastapi import Depends, Request
 from fastapi.responses import RedirectResponse, Response
 
 from app.accounts.current_user import PageVisitor, read_ip
-from app.accounts.entrances import OpenedSession
+from app.accounts.entrances import PENDING_LASTS, HalfOpen, OpenedSession
 from app.accounts.entry import Visit
+from app.accounts.passkey_ceremonies import find_relying_party
 from app.accounts.roles import find_landing
 from app.accounts.service import Accounts
-from app.accounts.tokens import set_session_cookie
+from app.accounts.tokens import clear_pending_cookie, pending_cookie_name, set_pending_cookie, set_session_cookie
 from app.db import SessionDep
+from app.masking import Secret
 
 _LONGEST_NEXT = 2000
 _LONGEST_USER_AGENT = 300
+_WAYS_IN = frozenset({"/sign-in", "/sign-in/code", "/sign-in/passkey", "/sign-out", "/security/confirm"})
+
+
+@dataclass(frozen=True, slots=True)
+class PasskeyPlace:
+    """Where passkeys of this installation work: at `origin`, None for nowhere; `is_here` when the page is open there."""
+
+    origin: str | None
+    is_here: bool
 
 
 async def open_accounts(request: Request, session: SessionDep) -> Accounts:
     state = request.app.state
-    return Accounts(session, clock=state.clock, passwords=state.passwords, settings=state.settings)
+    return Accounts(session, clock=state.clock, passwords=state.passwords, settings=state.settings, vault=state.vault)
 
 
 async def read_visit(request: Request, visitor: PageVisitor) -> Visit:
@@ -41,13 +53,48 @@ def clean_next(text: str) -> str:
         parts = urlsplit(text)
     except ValueError:
         return ""
-    return "" if parts.scheme or parts.netloc or parts.path in ("/sign-in", "/sign-out") else text
+    return "" if parts.scheme or parts.netloc or parts.path in _WAYS_IN else text
+
+
+def read_pending(request: Request) -> Secret:
+    """Return the token of the half-open sign-in this browser holds; an empty one stands for none."""
+    return Secret(request.cookies.get(pending_cookie_name(uses_https=request.app.state.settings.uses_https), ""))
+
+
+PendingToken = Annotated[Secret, Depends(read_pending)]
+
+
+def locate_passkeys(request: Request) -> PasskeyPlace:
+    """Tell where passkeys work. On this machine's own address a page must be opened by the name localhost."""
+    party = find_relying_party(request.app.state.settings.public_url)
+    if party is None:
+        return PasskeyPlace(None, is_here=False)
+    return PasskeyPlace(party.origin, is_here=party.id != "localhost" or request.url.hostname == party.id)
+
+
+def answer_sign_in(request: Request, opened: OpenedSession | HalfOpen, *, next_path: str = "") -> Response:
+    """Let the person in, or on to the page that asks for the second factor."""
+    if isinstance(opened, OpenedSession):
+        return let_in(request, opened, next_path=next_path)
+    wanted = clean_next(next_path)
+    response = redirect(f"/sign-in/code?next={quote(wanted, safe='/')}" if wanted else "/sign-in/code")
+    uses_https, lasts_seconds = request.app.state.settings.uses_https, int(PENDING_LASTS.total_seconds())
+    set_pending_cookie(response, opened.token, uses_https=uses_https, lasts_seconds=lasts_seconds)
+    return response
 
 
 def let_in(request: Request, opened: OpenedSession, *, next_path: str = "") -> Response:
     """Answer a successful way in: the session's cookie, and on to the page that was asked for or the person's first one."""
     response = redirect(clean_next(next_path) or find_landing(opened.roles))
-    set_session_cookie(response, opened.token, uses_https=request.app.state.settings.uses_https)
+    renew(request, response, opened.token)
+    if pending_cookie_name(uses_https=request.app.state.settings.uses_https) in request.cookies:
+        clear_pending_cookie(response, uses_https=request.app.state.settings.uses_https)
+    return response
+
+
+def renew(request: Request, response: Response, token: Secret) -> Response:
+    """Put the session's new token into the browser's cookie."""
+    set_session_cookie(response, token, uses_https=request.app.state.settings.uses_https)
     return response
 
 

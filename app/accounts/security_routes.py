@@ -9,7 +9,7 @@ from app.accounts.api_tokens import IssuedToken
 from app.accounts.current_user import PageUser, Principal
 from app.accounts.entry import EntryRefused
 from app.accounts.passwords import SHORTEST
-from app.accounts.requests import AccountsDep, redirect
+from app.accounts.requests import AccountsDep, locate_passkeys, redirect, renew
 from app.accounts.roles import SCOPE_WORDS, list_scopes_for, parse_scopes
 from app.accounts.service import Accounts
 from app.accounts.tokens import show_once
@@ -32,10 +32,10 @@ async def change_password(request: Request, principal: PageUser, accounts: Accou
     form = await read_form(request)
     current, new = Secret(form.get("current_password", "")), Secret(form.get("new_password", ""))
     try:
-        await accounts.change_password(principal, current=current, new=new)
+        token = await accounts.change_password(principal, current=current, new=new)
     except EntryRefused as refused:
         return await _render(request, principal, accounts=accounts, refused=refused)
-    return redirect("/security?done=password")
+    return renew(request, redirect("/security?done=password"), token)
 
 
 @router.post("/security/sessions/end-others")
@@ -89,6 +89,8 @@ def _read_days(text: str) -> int | None:
 
 async def _render(
     request: Request,
+        "factors": await accounts.list_factors(principal.user_id),
+        "passkeys": locate_passkeys(request),
     principal: Principal,
     *,
     accounts: Accounts,

@@ -5,7 +5,11 @@ from app.accounts.api_tokens import ApiTokens
 from app.accounts.entrances import Entrances
 from app.accounts.people import People
 from app.accounts.sessions import Sessions
+from app.accounts.step_up import StepUp
 
 
-class Accounts(Entrances, Sessions, People, ApiTokens, Activity):
-    """`Accounts(session, clock=…, passwords=…, settings=…)`: ways in, sessions, people, API tokens, own activity."""
+class Accounts(Entrances, StepUp, Sessions, People, ApiTokens, Activity):
+    """`Accounts(session, clock=…, passwords=…, settings=…, vault=…)`.
+
+    Ways in, second factors and fresh proofs, sessions, people, API tokens, own activity.
+    """

@@ -57,8 +57,11 @@ class Sessions(AccountWork):
             self._record("session.others_revoked", owner_id=principal.user_id, actor=principal, detail={"sessions": str(ended)})
         return ended
 
-    async def change_password(self, principal: Principal, *, current: Secret, new: Secret) -> None:
-        """Change the password and end all other sessions. Raises EntryRefused; a wrong current password is on record then."""
+    async def change_password(self, principal: Principal, *, current: Secret, new: Secret) -> Secret:
+        """Change the password, end all other sessions and return the asking one's new token.
+
+        Raises EntryRefused; a wrong current password is on record then.
+        """
         user = await repository.get_user(self._session, principal.user_id)
         if user is None:
             raise SignInNeeded
@@ -73,11 +76,7 @@ class Sessions(AccountWork):
             raise EntryRefused("current_password", "The password was changed elsewhere meanwhile.")
         await self._end_others(principal)
         self._record("user.password_changed", owner_id=principal.user_id, actor=principal)
+        return await self._renew(principal)
 
     async def _end(self, principal: Principal, session_id: str) -> bool:
         return await repository.revoke_session(self._session, session_id, user_id=principal.user_id, now=self._clock())
-
-    async def _end_others(self, principal: Principal) -> int:
-        return await repository.revoke_sessions(
-            self._session, user_id=principal.user_id, now=self._clock(), keep_id=principal.session_id
-        )

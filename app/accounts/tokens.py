@@ -27,6 +27,11 @@ def hash_token(token: Secret) -> str:
     return hashlib.sha256(token.reveal()[:_LONGEST].encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def hash_challenge(challenge: bytes) -> str:
+    """Return what is stored in the place of a passkey's challenge, which is random as a token is."""
+    return hashlib.sha256(challenge).hexdigest()
+
+
 def looks_like_api_token(token: Secret) -> bool:
     return token.reveal().startswith(API_TOKEN_PREFIX)
 
@@ -54,9 +59,9 @@ def set_session_cookie(response: Response, token: Secret, *, uses_https: bool) -
 
 
 def clear_session_cookie(response: Response, *, uses_https: bool) -> None:
+    """Take the session from the browser, with all it kept of our pages. Not "cookies": that reaches to neighbouring sites."""
     name = session_cookie_name(uses_https=uses_https)
     response.delete_cookie(name, path="/", secure=uses_https, httponly=True, samesite="lax")
-    """Take the session from the browser, with all it kept of our pages. Not "cookies": that reaches to neighbouring sites."""
     response.headers["Clear-Site-Data"] = '"cache", "storage"'
 
 

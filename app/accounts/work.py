@@ -6,15 +6,21 @@ from datetime import datetime
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.accounts import factor_repository, repository
 from app.accounts.current_user import Principal
 from app.accounts.entry import EntryRefused, Visit
 from app.accounts.models import User
 from app.accounts.passwords import Passwords
 from app.accounts.roles import Role
+from app.accounts.tokens import create_token, hash_token
 from app.audit import record_event
 from app.clock import Clock
 from app.identifiers import create_id
+from app.masking import Secret
 from app.settings import Settings
+from app.vault.envelope import Vault
+from app.vault.values import SealedValues
+from app.web.errors import SignInNeeded
 
 TAKEN = "There is an account with this e-mail already."
 
@@ -27,11 +33,21 @@ def is_like_an_id(text: str) -> bool:
 class AccountWork:
     """One unit of work on accounts. The caller owns the transaction; nothing is written before everything is judged."""
 
-    def __init__(self, session: AsyncSession, *, clock: Clock, passwords: Passwords, settings: Settings) -> None:
+    def __init__(
+        self, session: AsyncSession, *, clock: Clock, passwords: Passwords, settings: Settings, vault: Vault | None = None
+    ) -> None:
         self._session = session
         self._clock = clock
         self._passwords = passwords
         self._settings = settings
+        self._vault = vault
+
+    @property
+    def _values(self) -> SealedValues:
+        """Sealed values on this unit of work. The command line, which sets no factors up, works without them."""
+        if self._vault is None:
+            raise RuntimeError("second factors need the vault")
+        return SealedValues(self._session, vault=self._vault, clock=self._clock)
 
     def _record(
         self,
@@ -72,3 +88,23 @@ class AccountWork:
             await self._session.rollback()
             raise EntryRefused("email", TAKEN) from None
         return user
+
+    async def _end_others(self, principal: Principal) -> int:
+        """End all sessions of the one who asks but the asking one, and sign-ins that are half open; returns how many."""
+        return await repository.revoke_sessions(
+            self._session, user_id=principal.user_id, now=self._clock(), keep_id=principal.session_id
+        )
+
+    async def _renew(self, principal: Principal, *, proved_at: datetime | None = None) -> Secret:
+        """Give the asking session a new token; the old one opens nothing from now on. Raises SignInNeeded when it has ended."""
+        token = create_token()
+        is_open = principal.session_id is not None and await factor_repository.renew_session(
+            self._session,
+            principal.session_id,
+            user_id=principal.user_id,
+            token_hash=hash_token(token),
+            proved_at=proved_at or principal.proved_at,
+        )
+        if not is_open:
+            raise SignInNeeded
+        return token

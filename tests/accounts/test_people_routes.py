@@ -13,7 +13,24 @@ from tests.people import SignedIn
 
 MakeClient = Callable[[], httpx.AsyncClient]
 OWN_PAGES = [("GET", "/security"), ("GET", "/activity"), ("POST", "/security/password"), ("POST", "/security/tokens")]
+FACTOR_PAGES = [
+    ("GET", "/security/confirm"),
+    ("POST", "/security/confirm"),
+    ("POST", "/security/confirm/options"),
+    ("GET", "/security/two-step"),
+    ("POST", "/security/two-step/later"),
+    ("POST", "/security/two-step/app"),
+    ("POST", "/security/two-step/app/confirm"),
+    ("POST", "/security/two-step/app/remove"),
+    ("POST", "/security/two-step/codes"),
+    ("GET", "/security/passkeys/new"),
+    ("POST", "/security/passkeys/options"),
+    ("POST", "/security/passkeys"),
+    ("POST", "/security/passkeys/pky_x/rename"),
+    ("POST", "/security/passkeys/pky_x/remove"),
+]
 OWN_ROWS = [
+    *FACTOR_PAGES,
     ("POST", "/security/tokens/tok_x/revoke"),
     ("POST", "/security/sessions/ses_x/end"),
     ("POST", "/security/sessions/end-others"),
@@ -47,9 +64,16 @@ async def test_every_route_asks_for_its_role(app: Any, client: httpx.AsyncClient
 
 async def test_the_matrix_knows_every_page_of_people(app: Any) -> None:
     listed = {path for _, path in OWN_PAGES + OWN_ROWS + OPERATOR_PAGES}
-    open_to_all = {"/sign-in", "/sign-out", "/sign-up", "/setup", "/invitation"}
+    codes = {"/sign-in/passkey", "/sign-in/passkey/options", "/sign-in/code", "/sign-in/code/options"}
+    open_to_all = {"/sign-in", "/sign-out", "/sign-up", "/setup", "/invitation"} | codes
     pages = [path for path in list_paths(app) if path.startswith(("/security", "/activity", "/people", *open_to_all))]
-    examples = {"{token_id}": "tok_x", "{session_id}": "ses_x", "{invitation_id}": "inv_x", "{user_id}": "usr_x"}
+    examples = {
+        "{token_id}": "tok_x",
+        "{session_id}": "ses_x",
+        "{invitation_id}": "inv_x",
+        "{user_id}": "usr_x",
+        "{passkey_id}": "pky_x",
+    }
     for path in pages:
         filled = path
         for name, example in examples.items():
