@@ -98,6 +98,7 @@ class CheckRun:
         for step in self._steps.values():
             await self._tell(step)
         await self._tell(self._order.format_step)
+        self._adapter.ends_at = self._adapter.context.http.monotonic() + LIMIT_SECONDS
         try:
             async with asyncio.timeout(LIMIT_SECONDS):
                 await self._ask()

@@ -99,6 +99,7 @@ class ExchangeAdapter(ABC):
     def __init__(self, context: AdapterContext) -> None:
         self.context = context
         self.evidence: list[CallEvidence] = []
+        self.ends_at: float | None = None  # by the client's own clock: nothing is sent afterwards, whatever was begun
         self._rests_until: float | None = None  # the exchange asked this key to wait that long
 
     @abstractmethod
@@ -228,6 +229,8 @@ class ExchangeAdapter(ABC):
 
         async def send(ready: OutgoingRequest) -> Reply:
             within = attempts.take_seconds()
+            if self.ends_at is not None:
+                within = min(within, self.ends_at - self.context.http.monotonic())
             return await self.context.http.send(ready, call=call.label, limits=limits, within_seconds=within)
 
         if call.public:

@@ -24,7 +24,7 @@ import aiohttp
 import httpx
 
 from app.exchanges.breaker import BreakerReading
-from app.exchanges.errors import OutOfService, UndeclaredCall, Unreachable
+from app.exchanges.errors import OurFault, OutOfService, UndeclaredCall, Unreachable
 from app.exchanges.retry import Attempts, Draw, RetryBudget
 from app.exchanges.traffic import Lane, LocalTraffic, Traffic
 from app.exchanges.transport import DirectTransport
@@ -143,8 +143,8 @@ class ExchangeHttp:
 
         Raises UndeclaredCall for a host that is not allowed or a request that would not go out as written,
         Unreachable when no answer came within the deadline, OutOfService when the answer is too large or compressed
-        against our wish; and without asking: RateLimited when a limit leaves no place soon, Resting while the
-        breaker is open.
+        against our wish; and without asking: OurFault when the time was over before, RateLimited when a limit leaves
+        no place soon, Resting while the breaker is open.
         """
         transport = self._choose_transport(request.url, call=call)
         built = self._build(request)
@@ -164,6 +164,8 @@ class ExchangeHttp:
     async def _attempt(
         self, transport: httpx.AsyncBaseTransport, built: httpx.Request, *, call: str, within_seconds: float
     ) -> Reply:
+        if within_seconds <= 0:  # this process stood still meanwhile: others may have gone on with the same key
+            raise OurFault(call=call)
         reply: Reply | None = None
         started = self.monotonic()
         try:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from app.exchanges.errors import ExchangeError, OutOfService, UndeclaredCall, Unreachable
+from app.exchanges.errors import ExchangeError, OurFault, OutOfService, UndeclaredCall, Unreachable
 from app.exchanges.http import ExchangeHttp, OutgoingRequest, Reply
 from app.exchanges.types import Permission
 from tests.exchanges.servers import RawServer, run_server, say
@@ -257,3 +257,12 @@ async def test_signed_calls_arrive_as_signed(slug: str) -> None:
     for name, value in request.headers.items():
         assert server.headers()[name.lower()] == value
     assert adapter.split_signed(request)[0] == server.headers()["host"]
+
+
+async def test_nothing_is_sent_once_the_time_is_over() -> None:
+    """A process that stood still for minutes must not go on with a key that others use by now."""
+    async with run_server(say(b"{}")) as server, ExchangeHttp(origins=frozenset({server.origin})) as http:
+        with pytest.raises(OurFault):
+            await http.send(OutgoingRequest("GET", server.origin + "/"), call="GET /", within_seconds=-1.0)
+        assert server.requests == []
+        assert (await http.send(OutgoingRequest("GET", server.origin + "/"), call="GET /")).status == 200
