@@ -89,8 +89,6 @@ def _read_days(text: str) -> int | None:
 
 async def _render(
     request: Request,
-        "factors": await accounts.list_factors(principal.user_id),
-        "passkeys": locate_passkeys(request),
     principal: Principal,
     *,
     accounts: Accounts,
@@ -99,6 +97,8 @@ async def _render(
     form: Form = _NO_FORM,
 ) -> HTMLResponse:
     context: dict[str, Any] = {
+        "factors": await accounts.list_factors(principal.user_id),
+        "passkeys": locate_passkeys(request),
         "sessions": await accounts.list_sessions(principal),
         "tokens": await accounts.list_tokens(principal.user_id),
         "issued": issued,
