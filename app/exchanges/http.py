@@ -151,6 +151,8 @@ class ExchangeHttp:
         if built is None:
             raise UndeclaredCall(call=call)
         seconds = self._deadline_seconds if within_seconds is None else min(self._deadline_seconds, within_seconds)
+        if seconds <= 0:  # this process stood still: others may have gone on with the same key
+            raise OurFault(call=call)
         ends_at = self.monotonic() + seconds
         origin = find_origin(request.url)
         if origin in self._routes:
@@ -164,7 +166,7 @@ class ExchangeHttp:
     async def _attempt(
         self, transport: httpx.AsyncBaseTransport, built: httpx.Request, *, call: str, within_seconds: float
     ) -> Reply:
-        if within_seconds <= 0:  # this process stood still meanwhile: others may have gone on with the same key
+        if within_seconds <= 0:  # it stood still while it waited for a place
             raise OurFault(call=call)
         reply: Reply | None = None
         started = self.monotonic()
