@@ -27,6 +27,7 @@ from app.errands import Errands
 from app.exchanges.adapter import ExchangeAdapter
 from app.exchanges.http import DEADLINE_SECONDS, ExchangeHttp
 from app.exchanges.registry import Exchanges, find_adapters, list_origins
+from app.exchanges.traffic import LocalTraffic, Traffic
 from app.exchanges.types import ProbePolicy
 from app.mail import Mailer
 from app.live.hub import Hub
@@ -38,6 +39,7 @@ from app.sandbox.keys import list_keys
 from app.settings import Settings
 from app.support import api as support_api
 from app.support import routes as support_pages
+from app.traffic.service import SharedTraffic
 from app.vault.boot import open_vault
 from app.web import errors, gallery, policy_reports, security, theme
 from app.web.pages import Pages
@@ -138,12 +140,14 @@ async def _open(app: FastAPI, settings: Settings, outside: Outside, stack: Async
     if sandbox_url:
         app.state.sandbox = create_sandbox(clock=outside.clock, sleep=outside.sleep)
         routes[sandbox_url] = httpx.ASGITransport(app=app.state.sandbox)
+    traffic: Traffic = LocalTraffic(sleep=outside.pause) if database.is_sqlite else SharedTraffic(database, sleep=outside.pause)
     http = ExchangeHttp(
         origins=list_origins(kinds, urls=settings.exchange_urls, sandbox_url=sandbox_url),
         transport=outside.transport,
         routes=routes,
         deadline_seconds=outside.deadline_seconds,
         sleep=outside.pause,
+        traffic=traffic,
     )
     stack.push_async_callback(http.aclose)
     app.state.exchanges = Exchanges(

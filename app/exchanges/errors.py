@@ -5,6 +5,7 @@ ExchangeError
                                      AccountBlocked  WaitingForConfirmation
   ExchangeUnavailable   nobody       RateLimited  Maintenance  Unreachable  OutOfService  Resting
   OurFault              the operator ClockSkew  UnexpectedReply  UndeclaredCall  LimitsUnknown
+                                     NoWayOut
 
 The branch decides tone and retry, the leaf the sentence. Bad weather (slow, refused, 5xx, 429, HTML) never becomes
 `KeyRefused`. Raise them `from None` outside this package: a chained client error could carry a signed URL.
@@ -139,6 +140,12 @@ class UndeclaredCall(OurFault):
     """An adapter tried a request it did not declare; refused before the network."""
 
     code = "internal"
+
+
+class NoWayOut(OurFault):
+    """The way out itself failed: its local address or its proxy. Whether the exchange answers is not known."""
+
+    code = "no_way_out"
 
 
 class LimitsUnknown(OurFault):

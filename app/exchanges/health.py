@@ -30,7 +30,10 @@ class SiteHealth:
 
 @dataclass(frozen=True, slots=True)
 class RestingSite:
-    """A site that is not asked before `next_try_at`, because it has not answered since `failing_since`."""
+    """A site that is not asked before `next_try_at`, because it has not answered since `failing_since`.
+
+    From then on one question goes out, whoever asks it.
+    """
 
     slug: str
     environment: Environment
@@ -40,9 +43,9 @@ class RestingSite:
 
 
 def describe_rest(reading: BreakerReading, *, slug: str, environment: Environment, way: str, now: datetime) -> RestingSite | None:
-    """Return the rest with its spans of seconds turned into moments; None when a question may go out."""
+    """Return the rest with its spans of seconds turned into moments; None while the site is asked as ever."""
     since, wait = reading.failing_for_seconds, reading.next_try_in_seconds
-    if since is None or not wait:
+    if since is None or wait is None:
         return None
     return RestingSite(slug, environment, way, now - timedelta(seconds=since), now + timedelta(seconds=wait))
 

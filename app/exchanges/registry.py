@@ -158,10 +158,7 @@ class Exchanges:
         return found
 
     async def list_resting(self) -> list[RestingSite]:
-        """Return the sites that are not asked now because they do not answer, over all processes.
-
-        One whose next question is due is not among them: that question must be asked by someone.
-        """
+        """Return the sites that do not answer and therefore rest, over all processes."""
         rests = await self._http.traffic.list_rests()
         now = self._clock()
         return [

@@ -12,6 +12,7 @@ from typing import Protocol
 
 Sleep = Callable[[float], Awaitable[object]]
 _KEYS_CAP = 10_000
+_GAP_SECONDS = 1.0  # another process does not know of our calls of this second
 
 
 class TurnKeeper(Protocol):
@@ -54,7 +55,7 @@ class KeyTurn:
                 self._ends.popleft()
             if 0 < calls_per_second <= len(self._ends):
                 await self._sleep(self._ends[-calls_per_second] + 1.0 - now)
-            async with self._keep(1.0 if calls_per_second else 0.0):
+            async with self._keep(_GAP_SECONDS if calls_per_second else 0.0):
                 try:
                     yield
                 finally:

@@ -12,7 +12,7 @@ from app.db import Base, UtcDateTime
 
 
 class ExchangePlaces(Base):
-    """One limit of an origin on a way out: from when on places are free. `path` is the limit's, empty for all paths."""
+    """One limit of an origin on a way out: from when on places are free. `path` names the limit."""
 
     __tablename__ = "exchange_places"
 

@@ -1,0 +1,68 @@
+"""The places that this process holds below some limits: moments at which a call may leave, taken in small lots.
+
+Places lie `spacing` apart and each is good for a little while. The spacing is so wide that even calls that leave at the
+end of one place and at the beginning of another never exceed the limit in any window of its length.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from app.exchanges.types import CallLimit
+
+_GOOD_SHARE = 0.1  # of the limit's window
+_GOOD_CAP_SECONDS = 1.0
+_LOT_CAP = 8
+_LOT_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A moment from which, and one until which, a call may leave; on this process' own clock."""
+
+    opens_at: float
+    ends_at: float
+
+
+@dataclass(slots=True)
+class Places:
+    """What is left of the lots for calls that keep the same limits. `line` is held by who asks for the next lot."""
+
+    limits: tuple[CallLimit, ...]
+    monotonic: Callable[[], float]
+    line: asyncio.Lock = field(default_factory=asyncio.Lock)
+    waiting: int = 0
+    _free: deque[Place] = field(default_factory=deque)
+
+    @property
+    def good_seconds(self) -> float:
+        """How long a place is good for."""
+        return min(_measure_good(limit) for limit in self.limits)
+
+    @property
+    def spacing_seconds(self) -> float:
+        return max((limit.seconds + _measure_good(limit)) / limit.calls for limit in self.limits)
+
+    def take(self) -> Place | None:
+        """Take the first place that is still good; None when none is left."""
+        now = self.monotonic()
+        while self._free and self._free[0].ends_at < now:
+            self._free.popleft()
+        return self._free.popleft() if self._free else None
+
+    def count_wanted(self) -> int:
+        """Return how many places to ask for: one for each who waits. A place in store that nobody uses is lost to all."""
+        widest = int(_LOT_SECONDS / self.spacing_seconds) + 1
+        return max(1, min(self.waiting, widest, _LOT_CAP))
+
+    def add_lot(self, count: int, *, first_in: float, asked_at: float, told_at: float) -> None:
+        """Add places that begin `first_in` seconds after a moment between `asked_at` and `told_at`: the strict end of both."""
+        for number in range(count):
+            offset = first_in + number * self.spacing_seconds
+            opens_at = told_at + offset
+            self._free.append(Place(opens_at, max(asked_at + offset + self.good_seconds, opens_at)))
+
+
+def _measure_good(limit: CallLimit) -> float:
+    return min(limit.seconds * _GOOD_SHARE, _GOOD_CAP_SECONDS)
