@@ -1,17 +1,24 @@
 """What happened to a person's account and keys, in sentences: newest first, a page at a time."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby
 
-from app.accounts import repository
+from app.accounts import activity_repository
+from app.accounts.activity_query import ActivityQuery
 from app.accounts.current_user import Principal
+from app.accounts.devices import describe_device
 from app.accounts.roles import Role
 from app.accounts.work import AccountWork, is_like_an_id
 from app.audit import AuditEvent
 
 PAGE_SIZE = 50  # events
+SEARCHED_AT_ONCE = 500
+MOST_SEARCHED = 5_000  # per page: what is older is searched by the next one
+MOST_EXPORTED = 10_000
+_SESSION_PREFIX = "ses_"
+_PLAIN = ActivityQuery()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +45,22 @@ class ActivityView:
     icon: str
     tone: str
 
+    def holds(self, words: Iterable[str]) -> bool:
+        """Tell whether every word stands somewhere in the line, in lower case."""
+        line = f"{self.title} {self.detail} {self.who} {self.ip or ''}".lower()
+        return all(word in line for word in words)
+
 
 @dataclass(frozen=True, slots=True)
 class ActivityPage:
-    """Events, newest first; `older` is the cursor of the next page, or None at the end."""
+    """Events, newest first; `older` is the cursor of the next page, or None at the end.
+
+    `total` counts all of the kind and period; None where only a search can tell.
+    """
 
     events: tuple[ActivityView, ...]
     older: str | None
+    total: int | None
 
     @property
     def days(self) -> list[tuple[date, list[ActivityView]]]:
@@ -59,6 +75,16 @@ SENTENCES: Mapping[str, Sentence] = {
     "user.signed_out": Sentence("Signed out", "check"),
     "user.password_changed": Sentence("Password changed, all other sessions ended", "lock", "ok"),
     "user.password_change_failed": Sentence("Wrong current password when changing it", "alert", "warn"),
+    "user.proof_failed": Sentence("Wrong code, or wrong password when asked to confirm", "alert", "warn", by="Someone"),
+    "user.passkey_refused": Sentence("Passkey refused", "alert", "warn", by="Someone"),
+    "user.confirmed": Sentence("Confirmed to be you", "check"),
+    "factor.totp_added": Sentence("Authenticator app set up, all other sessions ended", "shield", "ok"),
+    "factor.totp_removed": Sentence("Authenticator app removed, all other sessions ended", "shield", "warn"),
+    "factor.passkey_added": Sentence("Passkey added, all other sessions ended", "passkey", "ok"),
+    "factor.passkey_removed": Sentence("Passkey removed, all other sessions ended", "passkey", "warn"),
+    "factor.recovery_codes_made": Sentence("New recovery codes made, the old ones ended", "shield", "ok"),
+    "factor.recovery_code_used": Sentence("Recovery code used", "shield", "warn", by="Someone"),
+    "factor.all_removed": Sentence("All second factors removed, all sessions ended", "alert", "warn"),
     "user.roles_changed": Sentence("Roles changed", "user"),
     "user.disabled": Sentence("Account disabled", "alert", "warn"),
     "user.enabled": Sentence("Account enabled again", "check", "ok"),
@@ -75,16 +101,6 @@ SENTENCES: Mapping[str, Sentence] = {
     "credential.replace_refused": Sentence("New key refused, the old one stays", "alert", "warn"),
     "credential.renamed": Sentence("Key renamed", "key"),
     "credential.plan_changed": Sentence("Access plan changed", "key"),
-    "user.proof_failed": Sentence("Wrong code, or wrong password when asked to confirm", "alert", "warn", by="Someone"),
-    "user.passkey_refused": Sentence("Passkey refused", "alert", "warn", by="Someone"),
-    "user.confirmed": Sentence("Confirmed to be you", "check"),
-    "factor.totp_added": Sentence("Authenticator app set up, all other sessions ended", "shield", "ok"),
-    "factor.totp_removed": Sentence("Authenticator app removed, all other sessions ended", "shield", "warn"),
-    "factor.passkey_added": Sentence("Passkey added, all other sessions ended", "passkey", "ok"),
-    "factor.passkey_removed": Sentence("Passkey removed, all other sessions ended", "passkey", "warn"),
-    "factor.recovery_codes_made": Sentence("New recovery codes made, the old ones ended", "shield", "ok"),
-    "factor.recovery_code_used": Sentence("Recovery code used", "shield", "warn", by="Someone"),
-    "factor.all_removed": Sentence("All second factors removed, all sessions ended", "alert", "warn"),
     "credential.paused": Sentence("Key paused", "pause"),
     "credential.resumed": Sentence("Key resumed", "play"),
     "credential.disconnected": Sentence("Key disconnected and erased", "key"),
@@ -97,34 +113,97 @@ SENTENCES: Mapping[str, Sentence] = {
     "alerts.quiet_hours_changed": Sentence("Quiet hours changed", "bell"),
     "alerts.calendar_made": Sentence("Private calendar link made", "key", "ok"),
     "alerts.calendar_revoked": Sentence("Private calendar link revoked", "key"),
-    "support.searched": Sentence("Support searched for keys", "eye"),
-    "support.viewed_status": Sentence("Support looked at the status of your keys", "eye"),
+    "support.searched": Sentence("Customer's keys looked up", "eye"),
+    "support.viewed_status": Sentence("Support looked at the status of your keys: no balances, no secrets", "eye"),
+    "support.limited": Sentence("Look-up refused: too many in one hour", "alert", "warn"),
 }
-_SHOWN = ("label", "exchange", "environment", "name", "email", "roles", "scopes", "code", "status", "plan", "sessions")
+_SHOWN = (
+    "label",
+    "exchange",
+    "environment",
+    "name",
+    "email",
+    "roles",
+    "scopes",
+    "code",
+    "status",
+    "plan",
+    "sessions",
+    "credentials",
+    "ticket",
+    "device",
+)
+_SPOKEN = {"credentials": "keys: {}", "ticket": "ticket {}", "sessions": "sessions: {}"}
 
 
 class Activity(AccountWork):
     """A person's own events."""
 
-    async def list_activity(self, principal: Principal, *, before: str | None = None, limit: int = PAGE_SIZE) -> ActivityPage:
-        """Return events of one's own account, those older than the cursor if one is given."""
+    async def list_activity(
+        self, principal: Principal, *, query: ActivityQuery = _PLAIN, before: str | None = None, limit: int = PAGE_SIZE
+    ) -> ActivityPage:
+        """Return a page of events of one's own account, those older than the cursor if one is given."""
         if before is not None and not is_like_an_id(before):
-            return ActivityPage((), None)
-        rows = await repository.list_events(self._session, user_id=principal.user_id, limit=limit + 1, before_id=before)
-        events = tuple(_view(event, roles, principal) for event, roles in rows[:limit])
-        return ActivityPage(events, events[-1].id if len(rows) > limit else None)
+            return ActivityPage((), None, None)
+        events, older = await self._collect(principal, query, before=before, limit=limit)
+        total = None if query.text else await self._count(principal, query)
+        return ActivityPage(tuple(events), older, total)
+
+    async def export_activity(self, principal: Principal, *, query: ActivityQuery) -> list[ActivityView]:
+        """Return all events that the question finds, newest first, at most MOST_EXPORTED."""
+        events, _ = await self._collect(principal, query, before=None, limit=MOST_EXPORTED)
+        return events
+
+    async def _count(self, principal: Principal, query: ActivityQuery) -> int:
+        since = query.since(self._clock())
+        return await activity_repository.count_events(self._session, user_id=principal.user_id, since=since, kind=query.kind)
+
+    async def _collect(
+        self, principal: Principal, query: ActivityQuery, *, before: str | None, limit: int
+    ) -> tuple[list[ActivityView], str | None]:
+        """Read on until enough events hold the words, or enough were searched; the cursor says where to go on from."""
+        found: list[ActivityView] = []
+        cursor, searched, size = before, 0, SEARCHED_AT_ONCE if query.text or limit > SEARCHED_AT_ONCE else limit + 1
+        while searched < max(MOST_SEARCHED, limit):
+            views = await self._read(principal, query, before=cursor, limit=size)
+            for view in views:
+                cursor = view.id
+                if query.words and not view.holds(query.words):
+                    continue
+                if len(found) == limit:
+                    return found, found[-1].id
+                found.append(view)
+            if len(views) < size:
+                return found, None
+            searched += len(views)
+        return found, cursor
+
+    async def _read(self, principal: Principal, query: ActivityQuery, *, before: str | None, limit: int) -> list[ActivityView]:
+        rows = await activity_repository.list_events(
+            self._session,
+            user_id=principal.user_id,
+            limit=limit,
+            before_id=before,
+            since=query.since(self._clock()),
+            kind=query.kind,
+        )
+        ids = {event.object_id for event, _ in rows if event.object_id and event.object_id.startswith(_SESSION_PREFIX)}
+        agents = await activity_repository.list_user_agents(self._session, ids, user_id=principal.user_id) if ids else {}
+        return [_view(event, roles, principal, agents=agents) for event, roles in rows]
 
 
-def _view(event: AuditEvent, actor_roles: str | None, principal: Principal) -> ActivityView:
+def _view(event: AuditEvent, actor_roles: str | None, principal: Principal, *, agents: Mapping[str, str]) -> ActivityView:
     sentence = SENTENCES.get(event.action) or Sentence(event.action.replace(".", " ").replace("_", " ").capitalize(), "activity")
+    agent = agents.get(event.object_id or "")
+    detail = dict(event.detail) if agent is None else {**event.detail, "device": describe_device(agent).name}
     return ActivityView(
         id=event.id,
         at=event.at,
         action=event.action,
         title=sentence.words,
-        detail=_describe(event.detail),
+        detail=_describe(detail),
         who=_name_actor(event.actor_id, actor_roles, principal) or sentence.by,
-        ip=event.actor_ip if event.actor_id in (None, principal.user_id) else None,
+        ip=event.actor_ip,
         icon=sentence.icon,
         tone=sentence.tone,
     )
@@ -132,7 +211,7 @@ def _view(event: AuditEvent, actor_roles: str | None, principal: Principal) -> A
 
 def _describe(detail: Mapping[str, str]) -> str:
     """Return the telling parts of an event in one line."""
-    parts = [detail[name] for name in _SHOWN if detail.get(name)]
+    parts = [_SPOKEN.get(name, "{}").format(detail[name]) for name in _SHOWN if detail.get(name)]
     for old, new in (("from", "to"), ("before", "after")):
         if old in detail and new in detail:
             parts.append(f"{detail[old]} → {detail[new]}")

@@ -2,7 +2,15 @@
 
 from fastapi import APIRouter
 
-from app.accounts import code_routes, entrance_routes, factor_routes, people_routes, security_routes, step_up_routes
+from app.accounts import (
+    activity_routes,
+    code_routes,
+    entrance_routes,
+    factor_routes,
+    people_routes,
+    security_routes,
+    step_up_routes,
+)
 
 router = APIRouter()
 router.include_router(entrance_routes.router)
@@ -11,3 +19,4 @@ router.include_router(security_routes.router)
 router.include_router(step_up_routes.router)
 router.include_router(factor_routes.router)
 router.include_router(people_routes.router)
+router.include_router(activity_routes.router)

@@ -1,4 +1,4 @@
-"""The /security page: own password, sessions and API tokens; and the /activity page: what happened to the account."""
+"""The /security page: own password, sessions and API tokens."""
 
 from typing import Any
 
@@ -70,14 +70,6 @@ async def create_token(request: Request, principal: PageUser, accounts: Accounts
 async def revoke_token(token_id: str, principal: PageUser, accounts: AccountsDep) -> Response:
     await accounts.revoke_token(principal.user_id, token_id=token_id, actor=principal)
     return redirect("/security?done=token")
-
-
-@router.get("/activity")
-async def show_activity(request: Request, principal: PageUser, accounts: AccountsDep) -> HTMLResponse:
-    before = request.query_params.get("before")
-    pages: Pages = request.app.state.pages
-    found = await accounts.list_activity(principal, before=before)
-    return pages.render(request, "accounts/activity.html", activity=found, is_first=before is None)
 
 
 def _read_days(text: str) -> int | None:

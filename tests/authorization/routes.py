@@ -93,6 +93,7 @@ REQUESTS: dict[tuple[str, str], Callable[[World, str], Ask]] = {
     ("POST", "/security/tokens"): _make_token,
     ("POST", "/people/invitations"): _form(role="trader"),
     ("POST", "/people/{user_id}/roles"): _form(role="support"),
+    ("GET", "/credentials/live"): lambda world, _: {"params": {"id": world.places["credential_id"]}},
     ("POST", "/policy-reports"): _json(**{"csp-report": {"effective-directive": "script-src", "blocked-uri": "inline"}}),
     ("POST", "/theme"): _form(theme="dark"),
     ("POST", "/support"): _form(q=HOLDER, ticket=TICKET),

@@ -50,7 +50,7 @@ def test_an_undeclared_route_is_named(bare_app: Any) -> None:
     async def grow(user_id: str) -> None:
         """A route somebody adds without a word of who may use it."""
 
-    with pytest.raises(AssertionError, match=r"say who may: PATCH /people/\{user_id\}/wings"):
+    with pytest.raises(AssertionError, match=r"say who may: .*PATCH /people/\{user_id\}/wings"):
         demand_declared(bare_app)
 
 
