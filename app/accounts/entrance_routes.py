@@ -9,6 +9,7 @@ from fastapi.responses import HTMLResponse, Response
 from app.accounts.current_user import PageVisitor
 from app.accounts.entrances import InvitationView, OpenedSession
 from app.accounts.entry import EntryRefused
+from app.accounts.limits import Refused
 from app.accounts.passwords import SHORTEST
 from app.accounts.requests import AccountsDep, VisitDep, answer_sign_in, clean_next, let_in, locate_passkeys, redirect
 from app.accounts.roles import find_landing
@@ -55,6 +56,10 @@ async def sign_in(request: Request, accounts: AccountsDep, visit: VisitDep) -> R
     opened = await accounts.sign_in(visit, email=email, password=Secret(form.get("password", "")))
     if opened is None:
         return render_sign_in(request, next_path=next_path, email=email, error=WRONG_CREDENTIALS, status_code=401)
+    if isinstance(opened, Refused):
+        page = render_sign_in(request, next_path=next_path, email=email, error=_ask_to_wait(opened), status_code=429)
+        page.headers["Retry-After"] = str(opened.retry_after_seconds)
+        return page
     return answer_sign_in(request, opened, next_path=next_path)
 
 
@@ -138,6 +143,10 @@ async def _create(
         return _render_new_account(
             request, page, token=form.get("token", ""), email=form.get("email", ""), invitation=invitation, refused=refused
         )
+
+
+def _ask_to_wait(refused: Refused) -> str:
+    return f"Too many tries. Wait {refused.wait}, then try again. A passkey, or a browser that signed in before, works at once."
 
 
 def render_sign_in(

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from app.accounts import factor_repository, repository
+from app.accounts import factor_repository, repository, reset_repository
 from app.accounts.entry import EntryRefused, Visit, demand_email, demand_password, parse_email
 from app.accounts.factor_models import PendingSignIn
+from app.accounts.gate import Gate
+from app.accounts.limits import HOUR, Budget, Limit, Limits, Refused, group_address
 from app.accounts.models import Invitation, UserSession
 from app.accounts.passkeys import SIGN_IN, Passkeys, second_factor_of
 from app.accounts.roles import Role, parse_roles
@@ -21,16 +23,21 @@ SETUP = "setup"
 INVITATION = "invitation"
 PENDING_LASTS = timedelta(minutes=10)
 FIRST_ROLES = frozenset({Role.TRADER, Role.OPERATOR})
+SIGN_UP = Limit("sign_up", (Budget(("place",), most=10, seconds=HOUR), Budget((), most=200, seconds=HOUR)))
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedSession:
-    """A browser that was just signed in. The token goes into its cookie and is kept nowhere else."""
+    """A browser that was just signed in. The tokens go into its cookies and are kept nowhere else.
+
+    `device_token` is what the browser is known by from now on; None when it is known already.
+    """
 
     token: Secret
     session_id: str
     user_id: str
     roles: frozenset[Role]
+    device_token: Secret | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +73,7 @@ def view_invitation(row: Invitation) -> InvitationView:
     return InvitationView(row.id, row.email, parse_roles(row.roles), row.created_at, row.expires_at)
 
 
-class Entrances(Passkeys):
+class Entrances(Passkeys, Gate):
     """Creating one's account and signing in."""
 
     async def is_waiting_for_setup(self) -> bool:
@@ -100,27 +107,31 @@ class Entrances(Passkeys):
             raise NotFound
 
     async def sign_up(self, visit: Visit, *, email: str, password: Secret) -> OpenedSession:
-        """Create a trader's account where that is open, and sign it in. Raises NotFound or EntryRefused."""
+        """Create a trader's account where that is open, and sign it in. Raises NotFound, EntryRefused or Problem (429)."""
         self.demand_open_sign_up()
+        await Limits(self._session, clock=self._clock).demand(SIGN_UP, place=group_address(visit.ip))
         return await self._create(email, password=password, roles=frozenset({Role.TRADER}), visit=visit, link=None)
 
-    async def sign_in(self, visit: Visit, *, email: str, password: Secret) -> OpenedSession | HalfOpen | None:
-        """Open a session, half of one where a second factor is set up, or return None for wrong credentials.
+    async def sign_in(self, visit: Visit, *, email: str, password: Secret) -> OpenedSession | HalfOpen | Refused | None:
+        """Open a session, or half of one where a second factor is set up.
 
-        The work and the answer are the same whatever is wrong.
-
-        Nothing is raised for a failure, so that the caller's transaction commits the event of it.
+        Returns None for wrong credentials, Refused for too many of them. The work and the answer are the same whatever
+        is wrong. Nothing is raised for a failure, so that the caller's transaction commits the event of it.
         """
         address = parse_email(email)
         user = await repository.get_user_by_email(self._session, address) if address else None
         known_id = user.id if user else None
         known_hash = user.password_hash if user and user.disabled_at is None else None
+        tried = await self._ask_gate(visit, email=email, user_id=known_id)
+        if isinstance(tried, Refused):
+            return tried
         await release(self._session)  # hashing takes long; nobody else's writing waits for it
         verdict = await self._passwords.verify(password, known_hash)
         fresh = await repository.get_user(self._session, known_id) if known_id else None
         if not verdict.is_right or fresh is None or fresh.disabled_at is not None or fresh.password_hash != known_hash:
-            self._record("user.sign_in_failed", owner_id=known_id, visit=visit, by_owner=False)
+            await self._note_failure(visit, user_id=known_id)
             return None
+        await self._return_try(tried)
         if verdict.new_hash is not None and known_hash is not None:
             await repository.change_hash(self._session, fresh.id, old=known_hash, new=verdict.new_hash)
         if any(await factor_repository.has_factors(self._session, user_id=fresh.id)):
@@ -227,4 +238,5 @@ class Entrances(Passkeys):
         )
         self._session.add(opened)
         self._record("user.signed_in", owner_id=user_id, visit=visit, object_id=opened.id)
-        return OpenedSession(token, opened.id, user_id, roles)
+        await reset_repository.end_links(self._session, user_id=user_id, now=now)
+        return OpenedSession(token, opened.id, user_id, roles, await self._note_arrival(user_id, visit))

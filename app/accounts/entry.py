@@ -30,11 +30,15 @@ class EntryRefused(Problem):
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """Where a way in is opened from. `session_id` is the browser's session so far, which a new one takes the place of."""
+    """Where a way in is opened from. `session_id` is the browser's session so far, which a new one takes the place of.
+
+    `device_mark` is the hash of the token by which a browser is known again, empty when it sends none.
+    """
 
     ip: str
     user_agent: str
     session_id: str | None = None
+    device_mark: str = ""
 
 
 def parse_email(text: str) -> str | None:

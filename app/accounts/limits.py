@@ -96,6 +96,13 @@ class Limits:
         longest = max((end - now for end in ends), default=timedelta(seconds=1))
         return Refused(max(1, math.ceil(longest.total_seconds())))
 
+    async def demand(self, limit: Limit, **subjects: str) -> Taken:
+        """Count a try as `take` does. Raises Problem (429) when it must not be made."""
+        answer = await self.take(limit, **subjects)
+        if isinstance(answer, Refused):
+            raise answer.as_problem()
+        return answer
+
     async def give_back(self, taken: Taken) -> None:
         """Uncount a try that succeeded, in the caller's transaction. Only its own: an attacker's stay counted."""
         for counted in taken.counted:

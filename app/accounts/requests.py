@@ -10,12 +10,22 @@ from fastapi.responses import RedirectResponse, Response
 from app.accounts.current_user import PageVisitor, read_ip
 from app.accounts.entrances import PENDING_LASTS, HalfOpen, OpenedSession
 from app.accounts.entry import Visit
+from app.accounts.gate import FAMILIAR_FOR
 from app.accounts.passkey_ceremonies import find_relying_party
 from app.accounts.roles import find_landing
 from app.accounts.service import Accounts
-from app.accounts.tokens import clear_pending_cookie, pending_cookie_name, set_pending_cookie, set_session_cookie
+from app.accounts.tokens import (
+    clear_pending_cookie,
+    device_cookie_name,
+    hash_token,
+    pending_cookie_name,
+    set_device_cookie,
+    set_pending_cookie,
+    set_session_cookie,
+)
 from app.db import SessionDep
 from app.masking import Secret
+from app.web.forms import Form
 
 _LONGEST_NEXT = 2000
 _LONGEST_USER_AGENT = 300
@@ -38,7 +48,9 @@ async def open_accounts(request: Request, session: SessionDep) -> Accounts:
 async def read_visit(request: Request, visitor: PageVisitor) -> Visit:
     """Return where the request came from, in characters that can be stored and shown."""
     device = "".join(character for character in request.headers.get("user-agent", "") if character.isprintable())
-    return Visit(read_ip(request), device[:_LONGEST_USER_AGENT], visitor.session_id if visitor else None)
+    known_by = request.cookies.get(device_cookie_name(uses_https=request.app.state.settings.uses_https), "")
+    mark = hash_token(Secret(known_by)) if known_by else ""
+    return Visit(read_ip(request), device[:_LONGEST_USER_AGENT], visitor.session_id if visitor else None, mark)
 
 
 AccountsDep = Annotated[Accounts, Depends(open_accounts)]
@@ -89,6 +101,15 @@ def let_in(request: Request, opened: OpenedSession, *, next_path: str = "") -> R
     renew(request, response, opened.token)
     if pending_cookie_name(uses_https=request.app.state.settings.uses_https) in request.cookies:
         clear_pending_cookie(response, uses_https=request.app.state.settings.uses_https)
+    return remember_device(request, response, opened.device_token)
+
+
+def remember_device(request: Request, response: Response, token: Secret | None) -> Response:
+    """Let the browser keep what it is known by, anew if there is a new one."""
+    uses_https = request.app.state.settings.uses_https
+    kept = token or Secret(request.cookies.get(device_cookie_name(uses_https=uses_https), ""))
+    if kept:
+        set_device_cookie(response, kept, uses_https=uses_https, lasts_seconds=int(FAMILIAR_FOR.total_seconds()))
     return response
 
 
@@ -96,6 +117,11 @@ def renew(request: Request, response: Response, token: Secret) -> Response:
     """Put the session's new token into the browser's cookie."""
     set_session_cookie(response, token, uses_https=request.app.state.settings.uses_https)
     return response
+
+
+def is_sent_again(form: Form) -> bool:
+    """Tell whether the form comes by way of the page that asks for a proof: then what it may not keep is missing."""
+    return "confirm_again" in form
 
 
 def redirect(path: str) -> Response:

@@ -4,12 +4,13 @@ from app.accounts.activity import Activity
 from app.accounts.api_tokens import ApiTokens
 from app.accounts.entrances import Entrances
 from app.accounts.people import People
+from app.accounts.resets import Resets
 from app.accounts.sessions import Sessions
 from app.accounts.step_up import StepUp
 
 
-class Accounts(Entrances, StepUp, Sessions, People, ApiTokens, Activity):
+class Accounts(Entrances, StepUp, Resets, Sessions, People, ApiTokens, Activity):
     """`Accounts(session, clock=…, passwords=…, settings=…, vault=…)`.
 
-    Ways in, second factors and fresh proofs, sessions, people, API tokens, own activity.
+    Ways in and back in, second factors and fresh proofs, sessions, people, API tokens, own activity.
     """

@@ -65,6 +65,24 @@ def clear_session_cookie(response: Response, *, uses_https: bool) -> None:
     response.headers["Clear-Site-Data"] = '"cache", "storage"'
 
 
+def device_cookie_name(*, uses_https: bool) -> str:
+    """Return the name of the cookie by which a browser that signed in before is known again; it opens nothing."""
+    return "__Host-keydeck_device" if uses_https else "keydeck_device"
+
+
+def set_device_cookie(response: Response, token: Secret, *, uses_https: bool, lasts_seconds: int) -> None:
+    """Hand the browser what it is known by: strangers' tries cannot use up the tries of a browser that has one."""
+    response.set_cookie(
+        device_cookie_name(uses_https=uses_https),
+        token.reveal(),
+        max_age=lasts_seconds,
+        path="/",
+        secure=uses_https,
+        httponly=True,
+        samesite="lax",
+    )
+
+
 def pending_cookie_name(*, uses_https: bool) -> str:
     """Return the name of the cookie that waits for a second factor; it is no session and opens nothing else."""
     return "__Host-keydeck_pending" if uses_https else "keydeck_pending"

@@ -28,7 +28,7 @@ async def trader(app: Any, client: httpx.AsyncClient) -> SignedIn:
         ("not the password", "another long password", "current_password"),
         (PASSWORD, "short", "new_password"),
         (PASSWORD, "ONE@example.org", "new_password"),
-        ("", "", "current_password"),
+        ("", "", "new_password"),
     ],
 )
 async def test_a_refused_password_change_names_its_field(app: Any, trader: SignedIn, current: str, new: str, field: str) -> None:

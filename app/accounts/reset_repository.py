@@ -1,0 +1,59 @@
+"""Every query about one-time links that reset a password or part from lost factors."""
+
+from datetime import datetime
+
+from sqlalchemy import exists, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.accounts.attempt_models import ResetLink
+from app.accounts.models import User, UserSession
+
+
+async def get_link(session: AsyncSession, token_hash: str, *, kind: str, now: datetime) -> tuple[ResetLink, User] | None:
+    """Return the link and whose it is, if it can still be used and the person may sign in at all."""
+    query = (
+        select(ResetLink, User)
+        .join(User, User.id == ResetLink.user_id)
+        .where(ResetLink.token_hash == token_hash, ResetLink.kind == kind, ResetLink.ended_at.is_(None))
+        .where(ResetLink.expires_at > now, User.disabled_at.is_(None))
+    )
+    row = (await session.execute(query)).one_or_none()
+    return (row[0], row[1]) if row else None
+
+
+async def use_link(session: AsyncSession, link_id: str, *, user_id: str, now: datetime) -> bool:
+    """Use the link up in one statement: of two at once exactly one is told True."""
+    query = update(ResetLink).where(
+        ResetLink.id == link_id, ResetLink.user_id == user_id, ResetLink.ended_at.is_(None), ResetLink.expires_at > now
+    )
+    result = await session.execute(query.values(ended_at=now).returning(ResetLink.id))
+    return result.scalar_one_or_none() is not None
+
+
+async def end_links(session: AsyncSession, *, user_id: str, now: datetime) -> None:
+    """Make all of this person's links worthless."""
+    await session.execute(
+        update(ResetLink)
+        .where(ResetLink.user_id == user_id, ResetLink.ended_at.is_(None))
+        .values(ended_at=now)
+        .execution_options(synchronize_session=False)
+    )
+
+
+async def has_link_since_last_sign_in(session: AsyncSession, *, user_id: str, kind: str, way: str, since: datetime) -> bool:
+    """Tell whether such a link was made since then for a person who has not signed in after it was made."""
+    came_after = exists().where(UserSession.user_id == user_id, UserSession.created_at > ResetLink.created_at)
+    query = select(ResetLink.id).where(
+        ResetLink.user_id == user_id, ResetLink.kind == kind, ResetLink.way == way, ResetLink.created_at > since, ~came_after
+    )
+    return (await session.execute(query.limit(1))).scalar_one_or_none() is not None
+
+
+async def replace_hash(session: AsyncSession, user_id: str, *, new: str) -> None:
+    """Store the hash of a password that was chosen anew, whatever the old one was."""
+    await session.execute(
+        update(User)
+        .where(User.id == user_id, User.disabled_at.is_(None))
+        .values(password_hash=new)
+        .execution_options(synchronize_session=False)
+    )
