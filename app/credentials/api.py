@@ -44,6 +44,7 @@ def _describe(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return OpenAPI's description of the refusals a call may give."""
     words = {
         401: "No valid token.",
+        400: "The body cannot be read: it is not text.",
         403: "The token's scope or the role does not allow this.",
         404: "There is no such credential, or it is not yours.",
         409: "The exchange is not offered here any more, or the key was replaced meanwhile.",
@@ -65,7 +66,7 @@ async def list_exchanges(request: Request, principal: ApiStatus) -> ExchangeList
     return present_exchanges(request.app.state.exchanges, egress=request.app.state.settings.egress)
 
 
-@router.post("/credentials", status_code=201, dependencies=SENDING_A_KEY, responses=_describe(401, 403, 413, 415, 422))
+@router.post("/credentials", status_code=201, dependencies=SENDING_A_KEY, responses=_describe(400, 401, 403, 413, 415, 422))
 async def connect(
     request: Request, response: Response, principal: ApiManage, body: Annotated[ConnectBody, Body()], credentials: CredentialsDep
 ) -> CredentialOut:
@@ -97,7 +98,7 @@ async def get_credential(
     return present_credential(await credentials.get(principal, credential_id), now=request.app.state.clock())
 
 
-@router.patch("/credentials/{credential_id}", responses=_describe(401, 403, 404, 413, 415, 422))
+@router.patch("/credentials/{credential_id}", responses=_describe(400, 401, 403, 404, 413, 415, 422))
 async def update_credential(
     request: Request,
     principal: ApiManage,
@@ -128,7 +129,9 @@ async def check(
 
 
 @router.put(
-    "/credentials/{credential_id}/secrets", dependencies=SENDING_A_KEY, responses=_describe(401, 403, 404, 409, 413, 415, 422)
+    "/credentials/{credential_id}/secrets",
+    dependencies=SENDING_A_KEY,
+    responses=_describe(400, 401, 403, 404, 409, 413, 415, 422),
 )
 async def replace(
     request: Request,

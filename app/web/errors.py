@@ -14,6 +14,8 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.web.allowed_methods import list_methods
+
 _LOG = logging.getLogger("keydeck.web")
 
 
@@ -111,7 +113,9 @@ def install_error_handlers(app: FastAPI) -> None:
 
     async def on_http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return answer_problem(request, _describe_status(error.status_code), headers=error.headers)
+        methods = list_methods(request) if error.status_code == 405 else ""
+        headers = {**(error.headers or {}), **({"Allow": methods} if methods else {})}
+        return answer_problem(request, _describe_status(error.status_code), headers=headers)
 
     async def on_invalid_input(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
