@@ -23,7 +23,7 @@ from app.accounts.tokens import hash_token, looks_like_api_token, session_cookie
 from app.db import Database, SessionDep
 from app.masking import Secret
 from app.web.errors import Forbidden, SignInNeeded
-from app.web.forms import read_form
+from app.web.forms import Form, read_form
 
 logger = logging.getLogger(__name__)
 _BEARER = HTTPBearer(
@@ -230,36 +230,42 @@ def demand_role(principal: Principal, roles: frozenset[Role]) -> None:
         raise Forbidden("the role " + " or ".join(role.value for role in Role if role in roles))
 
 
+Keeper = Callable[[Request, Form], list[tuple[str, str]]]
+"""Returns the fields of a form that may be shown again."""
+
+
 class FreshProof:
     """A page that takes a proof at most five minutes old, and one of these roles if any are named.
 
-    Raises SignInNeeded, FactorNeeded, Forbidden or ProofNeeded; the last keeps the form's fields of these names, never others.
-    An API token needs none: the token was made under such a proof.
+    Raises SignInNeeded, FactorNeeded, Forbidden or ProofNeeded; the last keeps the form's fields of these names, or those
+    a keeper picks, never others. An API token needs none: the token was made under such a proof.
     """
 
-    def __init__(self, *roles: Role, keeps: tuple[str, ...] = ()) -> None:
+    def __init__(self, *roles: Role, keeps: tuple[str, ...] | Keeper = ()) -> None:
         self.roles = frozenset(roles)
         self.keeps = keeps
 
     async def __call__(self, request: Request, principal: PageUser) -> Principal:
         if self.roles:
             demand_role(principal, self.roles)
-        return await demand_proof(request, principal, keeps=self.keeps)
-
-
-async def demand_proof(request: Request, principal: Principal, *, keeps: tuple[str, ...] = ()) -> Principal:
-    """Return the person if the last proof is fresh. Raises ProofNeeded."""
-    if principal.is_proved(request.app.state.clock()):
+        if not principal.is_proved(request.app.state.clock()):
+            raise ProofNeeded(await self._keep(request))
         return principal
-    if request.method in _SAFE_METHODS or not keeps:
-        raise ProofNeeded
-    form = await read_form(request)
-    raise ProofNeeded([(name, value) for name in keeps for value in form.list_values(name)])
+
+    async def _keep(self, request: Request) -> list[tuple[str, str]]:
+        if request.method in _SAFE_METHODS or not self.keeps:
+            return []
+        form = await read_form(request)
+        if callable(self.keeps):
+            return self.keeps(request, form)
+        return [(name, value) for name in self.keeps for value in form.list_values(name)]
 
 
 async def require_fresh_session(request: Request, principal: PageSession) -> Principal:
     """Return the person, freshly proved, who may still owe a second factor. Raises SignInNeeded or ProofNeeded."""
-    return await demand_proof(request, principal)
+    if not principal.is_proved(request.app.state.clock()):
+        raise ProofNeeded
+    return principal
 
 
 PageSessionFresh = Annotated[Principal, Depends(require_fresh_session)]

@@ -126,7 +126,9 @@ class Passkeys(Factors):
     async def rename_passkey(self, principal: Principal, passkey_id: str, *, name: str) -> None:
         """Give one of one's own passkeys another name. Raises NotFound or EntryRefused."""
         label = demand_name(name)
-        if not is_like_an_id(passkey_id) or not await factor_repository.rename_passkey(self._session, passkey_id, user_id=principal.user_id, name=label):
+        if not is_like_an_id(passkey_id) or not await factor_repository.rename_passkey(
+            self._session, passkey_id, user_id=principal.user_id, name=label
+        ):
             raise NotFound("passkey")
 
     async def remove_passkey(self, principal: Principal, passkey_id: str) -> FactorChange:

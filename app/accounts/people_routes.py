@@ -1,11 +1,11 @@
 """The operator's /people page: who there is, invitations, roles, disabling and enabling."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, Response
 
-from app.accounts.current_user import PageOperator, Principal
+from app.accounts.current_user import FreshProof, PageOperator, PageOperatorFresh, Principal
 from app.accounts.entry import EntryRefused
 from app.accounts.people import IssuedInvitation
 from app.accounts.requests import AccountsDep, redirect
@@ -15,6 +15,8 @@ from app.web.forms import Form, read_form
 from app.web.pages import Pages
 
 router = APIRouter(include_in_schema=False)
+Inviting = Annotated[Principal, Depends(FreshProof(Role.OPERATOR, keeps=("role", "email")))]
+Choosing = Annotated[Principal, Depends(FreshProof(Role.OPERATOR, keeps=("role",)))]
 _NO_FORM = Form([("role", Role.TRADER.value)])
 
 
@@ -24,7 +26,7 @@ async def show_people(request: Request, principal: PageOperator, accounts: Accou
 
 
 @router.post("/people/invitations")
-async def invite(request: Request, principal: PageOperator, accounts: AccountsDep) -> Response:
+async def invite(request: Request, principal: Inviting, accounts: AccountsDep) -> Response:
     form = await read_form(request)
     try:
         issued = await accounts.invite(principal, roles=parse_roles(form.list_values("role")), email=form.get("email", ""))
@@ -34,26 +36,26 @@ async def invite(request: Request, principal: PageOperator, accounts: AccountsDe
 
 
 @router.post("/people/invitations/{invitation_id}/cancel")
-async def cancel_invitation(invitation_id: str, principal: PageOperator, accounts: AccountsDep) -> Response:
+async def cancel_invitation(invitation_id: str, principal: PageOperatorFresh, accounts: AccountsDep) -> Response:
     await accounts.cancel_invitation(principal, invitation_id)
     return redirect("/people?done=invitation")
 
 
 @router.post("/people/{user_id}/roles")
-async def set_roles(request: Request, user_id: str, principal: PageOperator, accounts: AccountsDep) -> Response:
+async def set_roles(request: Request, user_id: str, principal: Choosing, accounts: AccountsDep) -> Response:
     form = await read_form(request)
     await accounts.set_roles(user_id, roles=parse_roles(form.list_values("role")), actor=principal)
     return redirect("/people?done=roles")
 
 
 @router.post("/people/{user_id}/disable")
-async def disable(user_id: str, principal: PageOperator, accounts: AccountsDep) -> Response:
+async def disable(user_id: str, principal: PageOperatorFresh, accounts: AccountsDep) -> Response:
     await accounts.disable(user_id, actor=principal)
     return redirect("/people?done=disabled")
 
 
 @router.post("/people/{user_id}/enable")
-async def enable(user_id: str, principal: PageOperator, accounts: AccountsDep) -> Response:
+async def enable(user_id: str, principal: PageOperatorFresh, accounts: AccountsDep) -> Response:
     await accounts.enable(user_id, actor=principal)
     return redirect("/people?done=enabled")
 

@@ -1,15 +1,15 @@
 """The /security page: own password, sessions and API tokens."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, Response
 
 from app.accounts.api_tokens import IssuedToken
-from app.accounts.current_user import PageUser, Principal
+from app.accounts.current_user import FreshProof, PageUser, PageUserFresh, Principal
 from app.accounts.entry import EntryRefused
 from app.accounts.passwords import SHORTEST
-from app.accounts.requests import AccountsDep, locate_passkeys, redirect, renew
+from app.accounts.requests import AccountsDep, is_sent_again, locate_passkeys, redirect, renew
 from app.accounts.roles import SCOPE_WORDS, list_scopes_for, parse_scopes
 from app.accounts.service import Accounts
 from app.accounts.tokens import show_once
@@ -19,6 +19,7 @@ from app.web.pages import Pages
 
 router = APIRouter(include_in_schema=False)
 LIFETIMES = (("30", "30 days"), ("90", "90 days"), ("365", "One year"), ("never", "Until it is revoked"))
+Naming = Annotated[Principal, Depends(FreshProof(keeps=("name", "scope", "expires_in_days")))]
 _NO_FORM = Form([])
 
 
@@ -28,8 +29,10 @@ async def show_security(request: Request, principal: PageUser, accounts: Account
 
 
 @router.post("/security/password")
-async def change_password(request: Request, principal: PageUser, accounts: AccountsDep) -> Response:
+async def change_password(request: Request, principal: PageUserFresh, accounts: AccountsDep) -> Response:
     form = await read_form(request)
+    if is_sent_again(form):
+        return redirect("/security?done=confirmed#password-title")
     current, new = Secret(form.get("current_password", "")), Secret(form.get("new_password", ""))
     try:
         token = await accounts.change_password(principal, current=current, new=new)
@@ -51,7 +54,7 @@ async def end_session(session_id: str, principal: PageUser, accounts: AccountsDe
 
 
 @router.post("/security/tokens")
-async def create_token(request: Request, principal: PageUser, accounts: AccountsDep) -> Response:
+async def create_token(request: Request, principal: Naming, accounts: AccountsDep) -> Response:
     form = await read_form(request)
     try:
         issued = await accounts.create_token(
@@ -67,7 +70,7 @@ async def create_token(request: Request, principal: PageUser, accounts: Accounts
 
 
 @router.post("/security/tokens/{token_id}/revoke")
-async def revoke_token(token_id: str, principal: PageUser, accounts: AccountsDep) -> Response:
+async def revoke_token(token_id: str, principal: PageUserFresh, accounts: AccountsDep) -> Response:
     await accounts.revoke_token(principal.user_id, token_id=token_id, actor=principal)
     return redirect("/security?done=token")
 

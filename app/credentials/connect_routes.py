@@ -12,10 +12,12 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.accounts.current_user import PageTrader, PageUser, Principal
+from app.accounts.current_user import FreshProof, PageTrader, PageTraderFresh, PageUser, Principal
+from app.accounts.requests import is_sent_again
+from app.accounts.roles import Role
 from app.credentials import honesty, presentation
 from app.credentials.connect import ConnectRefused, StepListener
-from app.credentials.forms import Kept, is_attested, keep, keep_for_replace, read_connect, read_secrets
+from app.credentials.forms import Kept, is_attested, keep, keep_for_replace, keep_plain, read_connect, read_secrets
 from app.credentials.service import Credentials
 from app.credentials.streams import HEADERS, MEDIA_TYPE, stream_attempt
 from app.credentials.views import CredentialView
@@ -27,6 +29,16 @@ from app.web.plain_http import refuse_plain_http
 
 router = APIRouter()
 TYPING_A_KEY = [Depends(refuse_plain_http)]
+
+
+def keep_while_confirming(request: Request, form: Form) -> list[tuple[str, str]]:
+    """Return what of a connect form may travel through the page that asks for a proof: nothing that may hold a secret."""
+    kept = keep_plain(form, exchange=find_exchange(request, request.path_params["slug"]))
+    fields = {"label": kept.label, "environment": kept.environment, "plan": kept.plan, "attested": "yes" if kept.attested else ""}
+    return [(name, value) for name, value in fields.items() if value]
+
+
+Connecting = Annotated[Principal, Depends(FreshProof(Role.TRADER, keeps=keep_while_confirming))]
 Try = Callable[[Credentials, StepListener | None], Awaitable[CredentialView]]
 
 
@@ -85,7 +97,7 @@ def find_exchange(request: Request, slug: str) -> Exchange:
 @router.get("/credentials/connect/{slug}", dependencies=TYPING_A_KEY)
 async def show_connect(
     request: Request,
-    _principal: PageTrader,
+    _principal: PageTraderFresh,
     slug: str,
     environment: Annotated[str, Query(max_length=20)] = "",
     plan: Annotated[str, Query(max_length=20)] = AccessPlan.TRADING.value,
@@ -99,9 +111,11 @@ def _start_connect(exchange: Exchange) -> Flow:
 
 
 @router.post("/credentials/connect/{slug}", dependencies=TYPING_A_KEY)
-async def connect(request: Request, principal: PageTrader, session: SessionDep, slug: str) -> Response:
+async def connect(request: Request, principal: Connecting, session: SessionDep, slug: str) -> Response:
     flow = _start_connect(find_exchange(request, slug))
     form = await read_form(request)
+    if is_sent_again(form):
+        return render_flow(request, flow, kept=keep_plain(form, exchange=flow.exchange))
 
     async def attempt(credentials: Credentials, on_step: StepListener | None) -> CredentialView:
         return await credentials.connect(principal, read_connect(form, exchange=flow.exchange), on_step=on_step)
@@ -116,15 +130,17 @@ async def _start_replace(request: Request, session: AsyncSession, principal: Pri
 
 
 @router.get("/credentials/{credential_id}/replace", dependencies=TYPING_A_KEY)
-async def show_replace(request: Request, principal: PageTrader, session: SessionDep, credential_id: str) -> HTMLResponse:
+async def show_replace(request: Request, principal: PageTraderFresh, session: SessionDep, credential_id: str) -> HTMLResponse:
     flow = await _start_replace(request, session, principal, credential_id)
     return render_flow(request, flow, kept=Kept())
 
 
 @router.post("/credentials/{credential_id}/replace", dependencies=TYPING_A_KEY)
-async def replace(request: Request, principal: PageTrader, session: SessionDep, credential_id: str) -> Response:
+async def replace(request: Request, principal: PageTraderFresh, session: SessionDep, credential_id: str) -> Response:
     flow = await _start_replace(request, session, principal, credential_id)
     form = await read_form(request)
+    if is_sent_again(form):
+        return render_flow(request, flow, kept=Kept())
 
     async def attempt(credentials: Credentials, on_step: StepListener | None) -> CredentialView:
         secrets = read_secrets(form, exchange=flow.exchange)

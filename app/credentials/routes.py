@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.accounts.current_user import PageTrader, PageUser, Principal
+from app.accounts.current_user import PageTrader, PageTraderFresh, PageUser, Principal
 from app.credentials import presentation
 from app.credentials.connect import ConnectRefused
 from app.credentials.connect_routes import open_credentials, render
@@ -165,13 +165,17 @@ async def resume_credential(request: Request, principal: PageTrader, session: Se
 
 
 @router.get("/credentials/{credential_id}/disconnect")
-async def confirm_disconnect(request: Request, principal: PageTrader, session: SessionDep, credential_id: str) -> HTMLResponse:
+async def confirm_disconnect(
+    request: Request, principal: PageTraderFresh, session: SessionDep, credential_id: str
+) -> HTMLResponse:
     view = await open_credentials(request, session).get(principal, credential_id)
     return render(request, "credentials/disconnect.html", view=view, site=find_site(request, view))
 
 
 @router.post("/credentials/{credential_id}/disconnect")
-async def disconnect_credential(request: Request, principal: PageTrader, session: SessionDep, credential_id: str) -> Response:
+async def disconnect_credential(
+    request: Request, principal: PageTraderFresh, session: SessionDep, credential_id: str
+) -> Response:
     credentials = open_credentials(request, session)
     view = await credentials.get(principal, credential_id)
     await credentials.disconnect(principal, credential_id)
