@@ -10,6 +10,8 @@ from app.sandbox.amounts import ZERO
 from app.sandbox.orders import Desk
 from app.sandbox.scenarios import Fault
 
+_CONFIRMED_BY_EMAIL = frozenset({Permission.TRADE, Permission.WITHDRAW})
+
 
 class InsufficientFunds(Exception):
     """An account holds less than an order needs; `left` is what is available."""
@@ -66,7 +68,10 @@ class Account:
 
 @dataclass(slots=True)
 class SimulatedKey:
-    """One API key. `drifts_after` counts signed calls until it may withdraw; `switches` choose among answer forms."""
+    """One API key. `drifts_after` counts signed calls until it may withdraw; `switches` choose among answer forms.
+
+    `permissions` are the boxes that are ticked; while `awaits_email`, trading and withdrawing are not in force yet.
+    """
 
     exchange: str
     scenario: str
@@ -85,6 +90,16 @@ class SimulatedKey:
     calls_made: int = 0
     last_nonce: int = 0
     permission_words: str | None = None
+    awaits_email: bool = False
+
+    @property
+    def in_force(self) -> set[Permission]:
+        """What the key may do now."""
+        return self.permissions - _CONFIRMED_BY_EMAIL if self.awaits_email else self.permissions
+
+    def may(self, right: Permission | None) -> bool:
+        """Whether the key may make a call that needs this right; None needs none."""
+        return right is None or right in self.in_force
 
     def count_call(self) -> None:
         """Count a signed call; a drifting key gains the right to withdraw when its number is reached."""

@@ -6,6 +6,7 @@ import json
 import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from email.utils import format_datetime
 from typing import ClassVar
 
@@ -19,7 +20,9 @@ from app.sandbox.accounts import Account, Customer, SimulatedKey
 from app.sandbox.calls import BodyTooLarge, Json, ReceivedCall, read_call
 from app.sandbox.orders import Desk
 from app.sandbox.scenarios import Fault, Scenario
-from app.sandbox.state import SLOW_SECONDS, Sandbox
+from app.sandbox.state import OUTAGE_SECONDS, SLOW_SECONDS, Sandbox
+
+_ANSWERED_ALIKE = (Fault.OUTAGE, Fault.HTML_ERROR, Fault.RATE_LIMITED, Fault.MAINTENANCE)
 
 
 class SimulatedExchange(ABC):
@@ -30,23 +33,60 @@ class SimulatedExchange(ABC):
     scenarios: ClassVar[tuple[Scenario, ...]]
     withdraw_known_from: ClassVar[ProbePolicy]
     reads_with: ClassVar[frozenset[Permission]] = frozenset({Permission.READ})
+    forms: ClassVar[Mapping[str, str]] = {}
+    """The other known forms of answers that a key's account can be switched to, with what each does."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
+        self.seed()
+
+    def seed(self) -> None:
+        """Put every scenario's key and accounts into the sandbox as they are at first."""
         for place, scenario in enumerate(self.scenarios):
-            sandbox.add_keys(self._seed(scenario, place))
+            self.sandbox.add_keys(self._seed(scenario, place))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI), with the Date header of the sandbox's clock."""
-        if self.sandbox.latency_ms:
-            await self.sandbox.sleep(self.sandbox.latency_ms / 1000)
+        weather = self.sandbox.find_weather(self.slug)
+        if latency_ms := weather.latency_ms or self.sandbox.latency_ms:
+            await self.sandbox.sleep(latency_ms / 1000)
         try:
-            call = await read_call(Request(scope, receive), now=self.sandbox.clock())
-            response = await self.answer(call)
+            call = await read_call(Request(scope, receive), now=self._tell_time())
+            response = await self._answer_on_record(weather.fault, call)
         except BodyTooLarge:
             response = html_page(413, "Request Entity Too Large")
-        response.headers["date"] = format_datetime(self.sandbox.clock(), usegmt=True)
+        response.headers["date"] = format_datetime(self._tell_time(), usegmt=True)
         await response(scope, receive, send)
+
+    async def _answer_on_record(self, fault: Fault | None, call: ReceivedCall) -> Response:
+        status: int | None = None
+        try:
+            response = await self._answer_in(fault, call)
+            status = response.status_code
+        finally:
+            self.sandbox.finish(self.slug, call, status=status)
+        return response
+
+    async def _answer_in(self, fault: Fault | None, call: ReceivedCall) -> Response:
+        """Answer a call in the weather of the whole exchange; most of it answers every call alike."""
+        if fault in _ANSWERED_ALIKE:
+            self.sandbox.record(self.slug, None, call)
+        if fault is Fault.OUTAGE:
+            await self.sandbox.sleep(OUTAGE_SECONDS)  # longer than anybody waits
+        if fault in (Fault.OUTAGE, Fault.HTML_ERROR):
+            return html_page(502, "Bad Gateway")
+        if fault in (Fault.RATE_LIMITED, Fault.MAINTENANCE):
+            return self.refuse_all(call, fault)
+        if fault is Fault.SLOW:
+            await self.sandbox.sleep(SLOW_SECONDS)
+        return await self.answer(call)
+
+    def refuse_all(self, call: ReceivedCall, fault: Fault) -> Response:
+        """Return how the exchange words a rate limit or maintenance that meets everybody."""
+        return html_page(429 if fault is Fault.RATE_LIMITED else 503, "Service Unavailable")
+
+    def _tell_time(self) -> datetime:
+        return self.sandbox.clock() + timedelta(seconds=self.sandbox.find_weather(self.slug).clock_ahead_seconds)
 
     @abstractmethod
     async def answer(self, call: ReceivedCall) -> Response:
@@ -97,6 +137,7 @@ class SimulatedExchange(ABC):
             drifts_after=scenario.drifts_after,
             switches=set(scenario.switches),
             permission_words=scenario.permission_words,
+            awaits_email=scenario.awaits_email,
         )
         customer.keys.append(key)
         return [key]

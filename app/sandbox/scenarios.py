@@ -15,7 +15,10 @@ FOREIGN_ADDRESS = "203.0.113.7"
 
 
 class Fault(StrEnum):
-    """What goes wrong with every signed call of one key; public calls are never touched."""
+    """What goes wrong with every signed call of one key, or with every call of a whole exchange.
+
+    OUTAGE (no byte comes back) is a whole exchange's only, ACCOUNT_BLOCKED a key's only.
+    """
 
     SLOW = "slow"
     RATE_LIMITED = "rate-limited"
@@ -23,6 +26,7 @@ class Fault(StrEnum):
     HTML_ERROR = "html-error"
     CLOCK_SKEW = "clock-skew"
     ACCOUNT_BLOCKED = "account-blocked"
+    OUTAGE = "outage"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,7 @@ class Scenario:
     drifts_after: int | None = None
     permission_words: str | None = None
     purse: str = "ordinary"
+    awaits_email: bool = False
     switches: frozenset[str] = frozenset()
 
 

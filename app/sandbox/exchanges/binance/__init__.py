@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 from starlette.responses import Response
 
 from app.exchanges.types import AccessPlan, ProbePolicy
-from app.sandbox.accounts import Account, Holding, SimulatedKey
+from app.sandbox.accounts import Account, Holding
 from app.sandbox.amounts import cut
 from app.sandbox.assets import list_many_assets
 from app.sandbox.calls import ReceivedCall, Route, Visit, find_route
@@ -90,6 +90,10 @@ class Binance(SimulatedExchange):
                 account.holdings[asset] = Holding(share * 100, share if share > 2 else Decimal(0))
         return [account]
 
+    def refuse_all(self, call: ReceivedCall, fault: Fault) -> Response:
+        refusal = _find_weather(fault) or _shut_down()
+        return json_answer(refusal.write(), status=refusal.status, headers=refusal.headers)
+
     async def answer(self, call: ReceivedCall) -> Response:
         found = find_route(self._routes, call)
         if found is None:
@@ -118,7 +122,8 @@ class Binance(SimulatedExchange):
             await self.delay(key)
             if key.fault is Fault.HTML_ERROR:
                 return html_page(403, "ERROR: The request could not be satisfied", server="CloudFront")
-            _refuse_weather(key)
+            if (weather := _find_weather(key.fault)) is not None:
+                raise weather
         if key is None or not key.active or key.environment != "live" or not key.is_open_to(call.client_ip):
             raise rejected_key()
         verify_moment(visit.entered, now=visit.now)
@@ -126,18 +131,20 @@ class Binance(SimulatedExchange):
         key.count_call()
         if key.fault is Fault.ACCOUNT_BLOCKED:
             raise BinanceRefusal(-2017, "API Keys are locked on this account.", 401)
-        if route.needs is not None and route.needs not in key.permissions:
+        if not key.may(route.needs):
             raise rejected_key()
         return None
 
 
-def _refuse_weather(key: SimulatedKey) -> None:
-    if key.fault is Fault.RATE_LIMITED:
-        raise too_much_weight()
-    if key.fault is Fault.MAINTENANCE:
-        raise BinanceRefusal(-1016, "This service is no longer available.", 503)
-    if key.fault is Fault.CLOCK_SKEW:
-        raise outside_window()
+def _shut_down() -> BinanceRefusal:
+    return BinanceRefusal(-1016, "This service is no longer available.", 503)
+
+
+_WEATHER = {Fault.RATE_LIMITED: too_much_weight, Fault.MAINTENANCE: _shut_down, Fault.CLOCK_SKEW: outside_window}
+
+
+def _find_weather(fault: Fault | None) -> BinanceRefusal | None:
+    return _WEATHER[fault]() if fault in _WEATHER else None
 
 
 def _read_form(call: ReceivedCall) -> dict[str, str]:

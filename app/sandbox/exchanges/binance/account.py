@@ -68,7 +68,7 @@ def _show_rights(visit: Visit) -> Json:
     key = visit.key
     if key is None:
         raise LookupError("a signed call has a key")
-    held = key.permissions
+    held = key.in_force
     rights: dict[str, Json] = {
         "ipRestrict": bool(key.allowed_ips),
         "createTime": to_ms(visit.now - timedelta(days=30)),

@@ -1,6 +1,7 @@
 """bitexbit, played by its v2 and Gateway APIs: rising nonces, plain HTTP statuses, no call that tells a key's rights."""
 
 import json
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import ClassVar
 
@@ -14,7 +15,15 @@ from app.sandbox.calls import Json, ReceivedCall, Route, Visit, find_route
 from app.sandbox.exchange import SimulatedExchange, html_page, json_answer
 from app.sandbox.exchanges.bitexbit.private import PrivateCalls
 from app.sandbox.exchanges.bitexbit.public import open_public_data
-from app.sandbox.exchanges.bitexbit.refusals import BitexbitRefusal, invalid_nonce, no_access, not_found
+from app.sandbox.exchanges.bitexbit.refusals import (
+    OLD_ERRORS,
+    BitexbitRefusal,
+    invalid_nonce,
+    no_access,
+    not_found,
+    throttled,
+    under_maintenance,
+)
 from app.sandbox.exchanges.bitexbit.signing import read_access_key, verify_call
 from app.sandbox.lettering import ALPHANUMERIC, HEX, draw_factor, draw_text
 from app.sandbox.scenarios import Fault, Scenario, pick
@@ -34,6 +43,7 @@ class Bitexbit(SimulatedExchange):
     slug: ClassVar[str] = "bitexbit"
     name: ClassVar[str] = "bitexbit"
     withdraw_known_from: ClassVar[ProbePolicy] = ProbePolicy.ALL
+    forms: ClassVar[Mapping[str, str]] = {OLD_ERRORS: "Errors come in v1's form: a date and one text."}
     scenarios: ClassVar[tuple[Scenario, ...]] = pick(without=("expiring", "expired"))
 
     def __init__(self, sandbox: Sandbox) -> None:
@@ -61,6 +71,10 @@ class Bitexbit(SimulatedExchange):
                 account.holdings[asset] = Holding(share * 75, share if share > 2 else Decimal(0))
         return [account]
 
+    def refuse_all(self, call: ReceivedCall, fault: Fault) -> Response:
+        refusal = _find_weather(fault) or under_maintenance()
+        return json_answer(refusal.write(), status=refusal.status, headers=refusal.headers)
+
     async def answer(self, call: ReceivedCall) -> Response:
         found = find_route(self._routes, call)
         if found is None:
@@ -74,7 +88,8 @@ class Bitexbit(SimulatedExchange):
             visit.entered = _read_body(call)
             return json_answer(route.handler(visit))
         except BitexbitRefusal as refusal:
-            return json_answer(refusal.write(), status=refusal.status, headers=refusal.headers)
+            body = refusal.write_old(call) if visit.has_switch(OLD_ERRORS) else refusal.write()
+            return json_answer(body, status=refusal.status, headers=refusal.headers)
 
     async def _admit(self, route: Route, visit: Visit) -> Response | None:
         """Let a signed call in: weather, authentication, access. Returns an answer that is no JSON refusal, if there is one."""
@@ -89,7 +104,8 @@ class Bitexbit(SimulatedExchange):
             await self.delay(key)
             if key.fault is Fault.HTML_ERROR:
                 return html_page(502, "Bad Gateway")
-            _refuse_weather(key)
+            if (weather := _find_weather(key.fault)) is not None:
+                raise weather
         if key is None or not key.active:
             raise BitexbitRefusal(401, "Invalid API key.")
         verify_call(call, key)
@@ -98,13 +114,11 @@ class Bitexbit(SimulatedExchange):
         return None
 
 
-def _refuse_weather(key: SimulatedKey) -> None:
-    if key.fault is Fault.RATE_LIMITED:
-        raise BitexbitRefusal(429, "Request was throttled. Expected available in 2 seconds.", headers={"Retry-After": "2"})
-    if key.fault is Fault.MAINTENANCE:
-        raise BitexbitRefusal(503, "Service is under maintenance.")
-    if key.fault is Fault.CLOCK_SKEW:
-        raise invalid_nonce()
+_WEATHER = {Fault.RATE_LIMITED: throttled, Fault.MAINTENANCE: under_maintenance, Fault.CLOCK_SKEW: invalid_nonce}
+
+
+def _find_weather(fault: Fault | None) -> BitexbitRefusal | None:
+    return _WEATHER[fault]() if fault in _WEATHER else None
 
 
 def _refuse_key(key: SimulatedKey, route: Route, call: ReceivedCall) -> None:
@@ -112,7 +126,7 @@ def _refuse_key(key: SimulatedKey, route: Route, call: ReceivedCall) -> None:
         raise BitexbitRefusal(401, f"IP address {call.client_ip} is not allowed for this API key.")
     if key.fault is Fault.ACCOUNT_BLOCKED:
         raise BitexbitRefusal(403, "User account is blocked.")
-    if route.needs is not None and route.needs not in key.permissions:
+    if not key.may(route.needs):
         raise no_access()
 
 

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from app.sandbox.calls import Json
+from app.sandbox.calls import Json, ReceivedCall
+
+OLD_ERRORS = "v1-errors"
 
 
 @dataclass(eq=False)
@@ -16,6 +18,19 @@ class BitexbitRefusal(Exception):
 
     def write(self) -> Json:
         return self.fields or {"detail": self.detail}
+
+    def write_old(self, call: ReceivedCall) -> Json:
+        """Return the body as v1 writes it, which its sister exchange was seen to send."""
+        words = self.detail or "; ".join(f"{name}: {reason}" for name, reasons in self.fields.items() for reason in reasons)
+        return {"date": round(call.received_at.timestamp(), 2), "error": words}
+
+
+def throttled() -> BitexbitRefusal:
+    return BitexbitRefusal(429, "Request was throttled. Expected available in 2 seconds.", headers={"Retry-After": "2"})
+
+
+def under_maintenance() -> BitexbitRefusal:
+    return BitexbitRefusal(503, "Service is under maintenance.")
 
 
 def invalid_nonce() -> BitexbitRefusal:

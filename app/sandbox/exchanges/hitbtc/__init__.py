@@ -1,6 +1,7 @@
 """HitBTC, played by its v3 API: Basic and HS256, four rights, three accounts, spot orders."""
 
 import json
+from collections.abc import Mapping
 from typing import ClassVar
 from urllib.parse import parse_qsl
 
@@ -10,17 +11,19 @@ from app.exchanges.types import AccessPlan, Permission, ProbePolicy
 from app.sandbox.accounts import Account, SimulatedKey
 from app.sandbox.calls import Json, ReceivedCall, Route, Visit, find_route
 from app.sandbox.exchange import SimulatedExchange, html_page, json_answer
-from app.sandbox.exchanges.hitbtc.funds import list_fund_routes
+from app.sandbox.exchanges.hitbtc.funds import NO_RESERVED_MARGIN, ZERO_ROWS, list_fund_routes
 from app.sandbox.exchanges.hitbtc.public import open_public_data
-from app.sandbox.exchanges.hitbtc.refusals import HitbtcRefusal
+from app.sandbox.exchanges.hitbtc.refusals import EMPTY_DESCRIPTION, NO_DESCRIPTION, WRAPPED, HitbtcRefusal
 from app.sandbox.exchanges.hitbtc.seeds import open_hitbtc_accounts
 from app.sandbox.exchanges.hitbtc.signing import STALE, parse_authorization, verify_moment, verify_proof
 from app.sandbox.exchanges.hitbtc.trading import SpotTrading
 from app.sandbox.lettering import ALPHANUMERIC, draw_text
-from app.sandbox.scenarios import READ_ONLY, Fault, Outcome, Scenario, pick
+from app.sandbox.scenarios import READ_TRADE, Fault, Outcome, Scenario, pick
 from app.sandbox.state import Sandbox
 
 RATE_LIMIT_INSIDE_OK = "429-in-200"
+HTML_503 = "html-503"
+ADDRESS_FIRST = "address-first"
 
 
 class Hitbtc(SimulatedExchange):
@@ -29,6 +32,16 @@ class Hitbtc(SimulatedExchange):
     withdraw_known_from: ClassVar[ProbePolicy] = ProbePolicy.HARMLESS
     # "Payment information" shows the wallet and can also move funds between own accounts
     reads_with: ClassVar[frozenset[Permission]] = frozenset({Permission.READ, Permission.TRANSFER})
+    forms: ClassVar[Mapping[str, str]] = {
+        ADDRESS_FIRST: "The address is compared before time and signature (the order of checks is not documented).",
+        EMPTY_DESCRIPTION: "Errors have an empty description.",
+        HTML_503: "The HTML error page comes with HTTP 503.",
+        NO_DESCRIPTION: "Errors have no description.",
+        NO_RESERVED_MARGIN: "Balances lack reserved_margin.",
+        RATE_LIMIT_INSIDE_OK: "The rate limit's error comes with HTTP 200.",
+        WRAPPED: "Errors are wrapped, with a time and a path.",
+        ZERO_ROWS: "Balances list assets that are zero.",
+    }
     scenarios: ClassVar[tuple[Scenario, ...]] = (
         *pick(without=("expiring", "expired")),
         Scenario(
@@ -36,7 +49,8 @@ class Hitbtc(SimulatedExchange):
             "A key whose right to trade still waits for the trader's e-mail confirmation.",
             Outcome("waiting", "waiting", stored=True),
             AccessPlan.TRADING,
-            READ_ONLY,
+            READ_TRADE,
+            awaits_email=True,
         ),
         Scenario(
             "demo-key",
@@ -57,6 +71,9 @@ class Hitbtc(SimulatedExchange):
 
     def open_accounts(self, scenario: Scenario, *, number: int) -> list[Account]:
         return open_hitbtc_accounts(scenario)
+
+    def refuse_all(self, call: ReceivedCall, fault: Fault) -> Response:
+        return self._refuse(call, _find_weather(fault) or HitbtcRefusal(503), None)
 
     async def answer(self, call: ReceivedCall) -> Response:
         found = find_route(self._routes, call)
@@ -82,13 +99,20 @@ class Hitbtc(SimulatedExchange):
         if key is not None:
             await self.delay(key)
             if key.fault is Fault.HTML_ERROR:
-                return html_page(502, "Bad Gateway")
-            _refuse_weather(key)
+                return (
+                    html_page(503, "Service Temporarily Unavailable")
+                    if HTML_503 in key.switches
+                    else html_page(502, "Bad Gateway")
+                )
+            if (weather := _find_weather(key.fault)) is not None:
+                raise weather
         presented = parse_authorization(call.headers.get("authorization", ""))
         if key is None or not key.active or key.environment != "live":
             raise HitbtcRefusal(1002, "unknown or inactive API key")
         if key.fault is Fault.CLOCK_SKEW:
             raise HitbtcRefusal(1002, STALE)
+        if ADDRESS_FIRST in key.switches and not key.is_open_to(call.client_ip):
+            raise HitbtcRefusal(1003)
         verify_moment(presented, now=visit.now)
         verify_proof(presented, call, secret=key.secret)
         key.count_call()
@@ -115,11 +139,10 @@ def _draw_part(seed: str) -> str:
     return first + draw_text(seed, length=31, alphabet=ALPHANUMERIC + "-_")
 
 
-def _refuse_weather(key: SimulatedKey) -> None:
-    if key.fault is Fault.RATE_LIMITED:
-        raise HitbtcRefusal(429, retry_after_seconds=2)
-    if key.fault is Fault.MAINTENANCE:
-        raise HitbtcRefusal(503)
+def _find_weather(fault: Fault | None) -> HitbtcRefusal | None:
+    if fault is Fault.RATE_LIMITED:
+        return HitbtcRefusal(429, retry_after_seconds=2)
+    return HitbtcRefusal(503) if fault is Fault.MAINTENANCE else None
 
 
 def _refuse_key(key: SimulatedKey, route: Route, call: ReceivedCall) -> None:
@@ -127,7 +150,7 @@ def _refuse_key(key: SimulatedKey, route: Route, call: ReceivedCall) -> None:
         raise HitbtcRefusal(1003)
     if key.fault is Fault.ACCOUNT_BLOCKED:
         raise HitbtcRefusal(600)
-    if route.needs is not None and route.needs not in key.permissions:
+    if not key.may(route.needs):
         raise HitbtcRefusal(1003)
 
 

@@ -39,6 +39,7 @@ _DESCRIPTIONS = {
     20004: "Transaction not found",
 }
 NO_DESCRIPTION = "no-description"
+EMPTY_DESCRIPTION = "empty-description"
 WRAPPED = "wrapped-errors"
 
 
@@ -60,7 +61,7 @@ class HitbtcRefusal(Exception):
         told = _DESCRIPTIONS.get(self.code, "") if self.description is None else self.description
         error: dict[str, Json] = {"code": self.code, "message": self.message or _TABLE[self.code][1]}
         if NO_DESCRIPTION not in switches:
-            error["description"] = told
+            error["description"] = "" if EMPTY_DESCRIPTION in switches else told
         if WRAPPED not in switches:
             return {"error": error}
         stamp = call.received_at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{call.received_at.microsecond // 1000:03d}Z"

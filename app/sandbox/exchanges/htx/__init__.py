@@ -1,6 +1,7 @@
 """HTX, played by its spot API: a signed query, errors inside HTTP 200, the key telling its own permissions."""
 
 import json
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import ClassVar
 
@@ -16,6 +17,10 @@ from app.sandbox.exchanges.htx.funds import MANY_ZERO_ROWS, SEVERAL_KEYS, SUB_US
 from app.sandbox.exchanges.htx.public import milliseconds, open_reference_data
 from app.sandbox.exchanges.htx.quotes import Quotes
 from app.sandbox.exchanges.htx.refusals import (
+    CODE_AS_TEXT,
+    NO_MESSAGE,
+    V2_INVALID_SIGNATURE,
+    V2_NUMBER,
     HtxRefusal,
     bad_gateway_input,
     blocked_account,
@@ -50,6 +55,18 @@ class Htx(SimulatedExchange):
     slug: ClassVar[str] = "htx"
     name: ClassVar[str] = "HTX"
     withdraw_known_from: ClassVar[ProbePolicy] = ProbePolicy.READS
+    forms: ClassVar[Mapping[str, str]] = {
+        CODE_AS_TEXT: "Codes of v2 answers come as text.",
+        GATEWAY_ERROR: "Every signed call ends in gateway-internal-error.",
+        MANY_ZERO_ROWS: "Balances list 1,500 assets that are zero.",
+        NO_MESSAGE: "v2 answers lack their message.",
+        SEVERAL_KEYS: "The person holds a second, expired key that could withdraw.",
+        SLOW_BALANCE: "Balances take 10 seconds.",
+        SUB_USER_403: "A sub-user's key is refused with the number 403.",
+        SUB_USER_EMPTY: "A sub-user's key is refused with HTTP 403 and no body.",
+        V2_INVALID_SIGNATURE: "v2 paths refuse a key as 1003, invalid signature.",
+        V2_NUMBER: "v2 paths refuse in v2's envelope, by number.",
+    }
     scenarios: ClassVar[tuple[Scenario, ...]] = (
         *pick(),
         Scenario(
@@ -78,6 +95,9 @@ class Htx(SimulatedExchange):
         data = open_reference_data()
         trading, funds = SpotTrading(data), Funds(data)
         self._routes: tuple[Route, ...] = (*data.routes(), *Quotes(data).routes(), *funds.routes(), *trading.routes())
+
+    def seed(self) -> None:
+        super().seed()
         self.sandbox.find_key(self.slug, "large").switches.add(MANY_ZERO_ROWS)
 
     @classmethod
@@ -92,6 +112,9 @@ class Htx(SimulatedExchange):
 
     def open_accounts(self, scenario: Scenario, *, number: int) -> list[Account]:
         return open_htx_accounts(scenario, number=number)
+
+    def refuse_all(self, call: ReceivedCall, fault: Fault) -> Response:
+        return self._refuse(_find_weather(fault) or under_maintenance(), Visit(call, {}))
 
     async def answer(self, call: ReceivedCall) -> Response:
         if call.method == "GET" and (call.body or call.headers.get("content-length", "0") != "0"):
@@ -121,7 +144,7 @@ class Htx(SimulatedExchange):
             await self.delay(key)
             if key.fault is Fault.HTML_ERROR:
                 return html_page(403, "Forbidden", server="cloudflare")
-            _refuse_weather(key)
+            _meet_weather(key)
             if SLOW_BALANCE in key.switches and call.path.endswith("/balance"):
                 await self.sandbox.sleep(SLOW_BALANCE_SECONDS)
         presented = read_presented(call)
@@ -136,7 +159,7 @@ class Htx(SimulatedExchange):
         key.count_call()
         if key.fault is Fault.ACCOUNT_BLOCKED:
             raise blocked_account()
-        if route.needs is not None and route.needs not in key.permissions:
+        if not key.may(route.needs):
             raise no_permission()
         return None
 
@@ -150,13 +173,17 @@ class Htx(SimulatedExchange):
         return json_answer(body, status=refusal.status, headers=refusal.headers)
 
 
-def _refuse_weather(key: SimulatedKey) -> None:
-    if key.fault is Fault.RATE_LIMITED:
-        raise too_many_calls()
-    if key.fault is Fault.MAINTENANCE:
-        raise under_maintenance()
-    if key.fault is Fault.CLOCK_SKEW:
-        raise wrong_moment()
+_WEATHER = {Fault.RATE_LIMITED: too_many_calls, Fault.MAINTENANCE: under_maintenance, Fault.CLOCK_SKEW: wrong_moment}
+
+
+def _find_weather(fault: Fault | None) -> HtxRefusal | None:
+    return _WEATHER[fault]() if fault in _WEATHER else None
+
+
+def _meet_weather(key: SimulatedKey) -> None:
+    """Raise what a broken key's signed calls end in."""
+    if (weather := _find_weather(key.fault)) is not None:
+        raise weather
     if GATEWAY_ERROR in key.switches:
         raise bad_gateway_input()
 

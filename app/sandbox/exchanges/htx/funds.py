@@ -132,7 +132,7 @@ def _refuse_sub_user(visit: Visit) -> HtxRefusal:
 
 
 def _write_key(key: SimulatedKey) -> dict[str, Json]:
-    words = key.permission_words or ",".join(word for right, word in _WORDS.items() if right in key.permissions)
+    words = key.permission_words or ",".join(word for right, word in _WORDS.items() if right in key.in_force)
     created = 1_767_225_600_000
     return {
         "accessKey": key.access_key,

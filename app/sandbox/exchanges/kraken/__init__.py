@@ -1,5 +1,6 @@
 """Kraken, played by its spot REST API: POSTs with rising numbers, errors in lists with HTTP 200, rights told in words."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 from typing import ClassVar
@@ -7,7 +8,7 @@ from typing import ClassVar
 from starlette.responses import Response
 
 from app.exchanges.types import ProbePolicy
-from app.sandbox.accounts import Account, Holding, SimulatedKey
+from app.sandbox.accounts import Account, Holding
 from app.sandbox.amounts import cut
 from app.sandbox.assets import list_many_assets
 from app.sandbox.calls import ReceivedCall, Route, Visit, find_route
@@ -44,6 +45,7 @@ class Kraken(SimulatedExchange):
     slug: ClassVar[str] = "kraken"
     name: ClassVar[str] = "Kraken"
     withdraw_known_from: ClassVar[ProbePolicy] = ProbePolicy.READS
+    forms: ClassVar[Mapping[str, str]] = {UNTOLD: "The exchange does not tell what the key may do."}
     scenarios: ClassVar[tuple[Scenario, ...]] = (
         *pick(without=("ip-restricted", "expired")),
         replace(
@@ -85,6 +87,9 @@ class Kraken(SimulatedExchange):
                 account.holdings[asset] = Holding(share * 100, share if share > 2 else Decimal(0))
         return [account]
 
+    def refuse_all(self, call: ReceivedCall, fault: Fault) -> Response:
+        return json_answer((_find_weather(fault) or KrakenRefusal("EService:Unavailable")).write())
+
     async def answer(self, call: ReceivedCall) -> Response:
         found = find_route(self._routes, call)
         if found is None:
@@ -109,7 +114,8 @@ class Kraken(SimulatedExchange):
             await self.delay(key)
             if key.fault is Fault.HTML_ERROR:
                 return html_page(520, "Web server is returning an unknown error", server="cloudflare")
-            _refuse_weather(key)
+            if (weather := _find_weather(key.fault)) is not None:
+                raise weather
         if key is None or not key.active or key.valid_days == 0 or not key.is_open_to(call.client_ip):
             raise invalid_key()
         visit.entered = read_fields(call)
@@ -117,15 +123,17 @@ class Kraken(SimulatedExchange):
         key.count_call()
         if key.fault is Fault.ACCOUNT_BLOCKED:
             raise KrakenRefusal("EAuth:Account temporary disabled")
-        if route.needs is not None and route.needs not in key.permissions:
+        if not key.may(route.needs):
             raise permission_denied()
         return None
 
 
-def _refuse_weather(key: SimulatedKey) -> None:
-    if key.fault is Fault.RATE_LIMITED:
-        raise KrakenRefusal("EAPI:Rate limit exceeded")
-    if key.fault is Fault.MAINTENANCE:
-        raise KrakenRefusal("EService:Unavailable")
-    if key.fault is Fault.CLOCK_SKEW:
-        raise invalid_nonce()
+_WEATHER = {
+    Fault.RATE_LIMITED: "EAPI:Rate limit exceeded",
+    Fault.MAINTENANCE: "EService:Unavailable",
+    Fault.CLOCK_SKEW: invalid_nonce().words,
+}
+
+
+def _find_weather(fault: Fault | None) -> KrakenRefusal | None:
+    return KrakenRefusal(_WEATHER[fault]) if fault in _WEATHER else None

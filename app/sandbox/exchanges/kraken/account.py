@@ -52,7 +52,7 @@ def _show_key(visit: Visit) -> Json:
         "apiKey": key.access_key,
         "nonce": str(key.last_nonce),
         "nonceWindow": 0,
-        "permissions": [word for right, words in _WORDS.items() if right in key.permissions for word in words],
+        "permissions": [word for right, words in _WORDS.items() if right in key.in_force for word in words],
         "iban": f"AA{number[:2]} {number[2:6]} {number[6:10]} {number[10:]}",
         "validUntil": str(ends),
         "queryFrom": "0",
