@@ -17,6 +17,10 @@ OUTCOMES = {
     "401": "not signed in, or the token is worth nothing",
     "403": "signed in, but the role or the token's scope does not allow it",
     "404": "no such thing, or not yours: nobody can tell which",
+    "code": "asked for the second factor first; nothing done",
+    "proof": "asked to confirm who they are: the last proof is older than five minutes; nothing done",
+    "factor": "told to set up a second factor first; nothing done",
+    "422": "may do it, but what is sent for this row does not fit this asker (a code that is not theirs, nothing to remove)",
 }
 HEAD = """\
 # Who may do what: every route and method of the app (rows) for every kind of asker (columns), as it must answer.
@@ -26,12 +30,22 @@ HEAD = """\
 """
 
 
+PLACES = {"/sign-in": "sign-in", "/sign-in/code": "code", "/security/confirm": "proof", "/security/two-step": "factor"}
+CODES = {"proof_needed": "proof", "factor_needed": "factor"}
+REFUSED = frozenset({"sign-in", "401", "403", "404", "code", "proof", "factor"})
+
+
 def name_outcome(answer: httpx.Response) -> str:
     """Return the class of an answer: what authorization decided, not what the page says."""
     if answer.status_code in (301, 302, 303, 307, 308):
         place = urlsplit(answer.headers["location"]).path
-        return "sign-in" if place == "/sign-in" else "ok"
-    return "ok" if answer.status_code < 400 else str(answer.status_code)
+        is_its_own = answer.request.url.path.startswith(f"{place}/")  # a step of what is shown there, done
+        return "ok" if is_its_own else PLACES.get(place, "ok")
+    if answer.status_code == 403:
+        is_document = answer.headers["content-type"].startswith("application/problem+json")
+        confirms = not is_document and 'action="/security/confirm"' in answer.text
+        return CODES.get(answer.json()["code"], "403") if is_document else "proof" if confirms else "403"
+    return "ok" if answer.status_code < 400 else "422" if answer.status_code in (409, 422) else str(answer.status_code)
 
 
 def write_table(table: Table) -> str:

@@ -75,6 +75,20 @@ def _accept(world: World, _principal: str) -> Ask:
     return {"data": {"token": world.words["invitation"], "email": "new@example.org", "password": "a new person's password"}}
 
 
+def _enter_code(world: World, _principal: str) -> Ask:
+    return {"data": {"code": world.phones["alice"].show(world.clock())}}
+
+
+def _confirm_app(world: World, _principal: str) -> Ask:
+    return {"data": {"code": world.phones["bob's next"].show(world.clock())}}
+
+
+def _confirm(world: World, principal: str) -> Ask:
+    name = {"owner": "alice", "stale": "alice", "support": "sam", "operator": "olga"}.get(principal, "")
+    code = world.phones[name].show(world.clock()) if name else ""
+    return {"data": {"confirm_password": PASSWORD, "confirm_code": code, "confirm_next": "/activity"}}
+
+
 def _make_token(_world: World, principal: str) -> Ask:
     scope = "support:read" if principal in ("support", "operator") else "status:read"
     return {"data": {"name": "script", "scope": scope, "expires_in_days": "30"}}
@@ -95,6 +109,10 @@ REQUESTS: dict[tuple[str, str], Callable[[World, str], Ask]] = {
     ("POST", "/people/{user_id}/roles"): _form(role="support"),
     ("GET", "/credentials/live"): lambda world, _: {"params": {"id": world.places["credential_id"]}},
     ("POST", "/policy-reports"): _json(**{"csp-report": {"effective-directive": "script-src", "blocked-uri": "inline"}}),
+    ("POST", "/sign-in/code"): _enter_code,
+    ("POST", "/security/confirm"): _confirm,
+    ("POST", "/security/two-step/app/confirm"): _confirm_app,
+    ("POST", "/security/passkeys/{passkey_id}/rename"): _form(name="Desk"),
     ("POST", "/theme"): _form(theme="dark"),
     ("POST", "/support"): _form(q=HOLDER, ticket=TICKET),
     ("GET", "/api/v1/support/credentials"): lambda _world, _principal: {"params": {"q": HOLDER, "ticket": TICKET}},

@@ -9,7 +9,7 @@ import pytest
 from app.identifiers import create_id
 from app.main import create_app
 from app.settings import Settings
-from tests.authorization.matrix import FILE, PAGE, Table, name_outcome, read_table, write_page, write_table
+from tests.authorization.matrix import FILE, PAGE, REFUSED, Table, name_outcome, read_table, write_page, write_table
 from tests.authorization.routes import METHODS, fill, list_parameters, list_routes, make_request
 from tests.authorization.world import MARKS, PRINCIPALS, World
 
@@ -18,11 +18,12 @@ NEVER_OPEN = {
     ("GET", "/setup"): "the first account exists",
     ("POST", "/setup"): "the first account exists",
     ("GET", "/dev/components"): "shown on loopback only",
+    ("POST", "/security/passkeys"): "takes a passkey's answer, see tests/accounts/test_passkeys.py",
+    ("POST", "/sign-in/passkey"): "takes a passkey's answer, see tests/accounts/test_passkeys.py",
     ("POST", "/sign-out"): "ends at the sign-in page for everybody",
     ("GET", "/metrics"): "asked from another machine, without the metrics token",
 }
-BY_OWNER = frozenset({"owner", "t:status", "t:balances", "t:manage"})
-REFUSED = frozenset({"sign-in", "401", "403", "404"})
+BY_OWNER = frozenset({"owner", "stale", "t:status", "t:balances", "t:manage"})
 FRESH_HEADERS = frozenset({"x-request-id", "date"})
 
 

@@ -7,13 +7,17 @@ from typing import Any
 import httpx
 from sqlalchemy import null, select, update
 
+from app.accounts.factor_models import Passkey
+from app.accounts.models import UserSession
 from app.accounts.roles import Role, Scope
 from app.accounts.setup import ensure_setup_link
 from app.credentials.models import Credential, CredentialBalances
 from app.credentials.records import write_sheet
 from app.db import Base
 from app.exchanges.types import BalanceSheet
+from app.identifiers import create_id
 from tests.accounts.doors import PASSWORD, Unit, add_person, find_copied
+from tests.accounts.factors import Phone, set_up_app
 from tests.balances.views import make_balance
 from tests.canaries import make_canary
 
@@ -27,9 +31,12 @@ MARKS = {"label": "gr1d-b0t-mark", "key hint": "zq7w", "amount": "613.90817263"}
 PRINCIPALS = {
     "anon": "Nobody is signed in.",
     "owner": "Trader A, whose key, sessions and tokens are asked for; proved who they are a moment ago.",
+    "stale": "Trader A in another browser, whose last proof is older than five minutes.",
+    "pending": "Trader A after the password and before the second factor.",
     "other": "Trader B, with a fresh proof.",
-    "support": "Support, with a fresh proof.",
-    "operator": "Operator, with a fresh proof.",
+    "support": "Support, with second factor and a fresh proof.",
+    "operator": "Operator, with second factor and a fresh proof.",
+    "bare": "Support and operator at once, signed in by password alone: no second factor was set up.",
     "expired": "A session of trader A, idle for too long.",
     "disabled": "The session of a trader who was disabled.",
     "t:status": "An API token of trader A with the scope status:read.",
@@ -51,11 +58,13 @@ class World:
 
     app: Any
     client: httpx.AsyncClient
+    clock: Any
     doors: dict[str, dict[str, str]] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)
     words: dict[str, str] = field(default_factory=dict)
     entered: dict[str, str] = field(default_factory=dict)
     ids: dict[str, str] = field(default_factory=dict)
+    phones: dict[str, Phone] = field(default_factory=dict)
     stored: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     async def ask(self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **sent: Any) -> httpx.Response:
@@ -63,11 +72,27 @@ class World:
         self.client.cookies.clear()
         return await self.client.request(method, path, headers={**(headers or {}), **sent.pop("headers", {})}, **sent)
 
-    async def sign_in(self, email: str, *, password: str = PASSWORD) -> dict[str, str]:
-        """Sign in as a browser does; returns the headers its further requests carry."""
-        answer = await self.ask("POST", "/sign-in", headers=BROWSER, data={"email": email, "password": password})
-        assert answer.status_code == 303, f"{email}: {answer.status_code}"
-        return {**BROWSER, "Cookie": "; ".join(f"{name}={value}" for name, value in answer.cookies.items())}
+    async def begin_sign_in(self, name: str) -> dict[str, str]:
+        """Give e-mail and password; returns the headers of further requests: half a session where a factor is due."""
+        form = {"email": f"{name}@example.org", "password": PASSWORD}
+        return keep_cookies(await self.ask("POST", "/sign-in", headers=BROWSER, data=form))
+
+    async def sign_in(self, name: str) -> dict[str, str]:
+        """Sign in as a browser does, with the code of the person's phone if they have one."""
+        headers = await self.begin_sign_in(name)
+        if name not in self.phones:
+            return headers
+        self.clock.advance(seconds=30)
+        form = {"code": self.phones[name].show(self.clock())}
+        return keep_cookies(await self.ask("POST", "/sign-in/code", headers=headers, data=form))
+
+    async def give_phone(self, name: str) -> None:
+        """Set an authenticator app up on the pages, and end the session that did it."""
+        self.client.cookies.clear()
+        self.client.headers.update(BROWSER)
+        await self.client.post("/sign-in", data={"email": f"{name}@example.org", "password": PASSWORD})
+        self.phones[name], _ = await set_up_app(self.client, self.clock)
+        await self.client.post("/sign-out")
 
     async def save(self) -> None:
         """Remember every row of every table."""
@@ -89,26 +114,35 @@ class World:
                     await session.execute(table.insert().values(values))
 
 
+def keep_cookies(answer: httpx.Response) -> dict[str, str]:
+    assert answer.status_code == 303, answer.text
+    return {**BROWSER, "Cookie": "; ".join(f"{name}={value}" for name, value in answer.cookies.items())}
+
+
 async def build_world(app: Any, client: httpx.AsyncClient, clock: Any) -> World:
-    """Let everybody in, the ones whose time shall be over first."""
-    world = World(app, client)
+    """Let everybody in: first those whose time shall be over, then those whose proof shall be old, then the others."""
+    world = World(app, client, clock)
     await add_people(world)
     world.doors["anon"] = dict(BROWSER)
-    world.doors["expired"] = await world.sign_in(HOLDER)
+    world.doors["expired"] = await world.sign_in("alice")
     world.doors["t:ended"] = await make_token(world, "alice", [Scope.STATUS_READ], days=1)
     clock.advance(days=2)
-    world.doors["owner"] = await world.sign_in(HOLDER)
+    for name in ("alice", "sam", "olga"):
+        await world.give_phone(name)
+    world.doors["stale"] = await world.sign_in("alice")
+    clock.advance(minutes=6)
+    for principal, name in (("owner", "alice"), ("other", "bob"), ("support", "sam"), ("operator", "olga"), ("bare", "otto")):
+        world.doors[principal] = await world.sign_in(name)
     await add_objects(world)
-    world.doors["other"] = await world.sign_in("bob@example.org")
-    world.doors["support"] = await world.sign_in("sam@example.org")
-    world.doors["operator"] = await world.sign_in("olga@example.org")
-    world.doors["disabled"] = await world.sign_in("dora@example.org")
+    world.doors["disabled"] = await world.sign_in("dora")
     async with Unit(app) as accounts:
         await accounts.disable(world.ids["dora"])
     for name, scope in (("status", Scope.STATUS_READ), ("balances", Scope.BALANCES_READ), ("manage", Scope.CREDENTIALS_MANAGE)):
         world.doors[f"t:{name}"] = await make_token(world, "alice", [scope])
     world.doors["t:support"] = await make_token(world, "sam", [Scope.SUPPORT_READ])
     world.doors["t:other"] = await make_token(world, "bob", None)
+    clock.advance(seconds=30)
+    world.doors["pending"] = await world.begin_sign_in("alice")
     assert set(world.doors) == set(PRINCIPALS)
     await world.save()
     return world
@@ -122,9 +156,9 @@ async def add_people(world: World) -> None:
     world.words["setup"] = link.split("token=")[1]
     form = {"email": "olga@example.org", "password": PASSWORD, "token": world.words["setup"]}
     assert (await world.ask("POST", "/setup", headers=BROWSER, data=form)).status_code == 303
-    rows = {"alice": Role.TRADER, "bob": Role.TRADER, "carol": Role.TRADER, "dora": Role.TRADER, "sam": Role.SUPPORT}
-    for name, role in rows.items():
-        world.ids[name] = (await add_person(world.app, f"{name}@example.org", role)).id
+    rows = dict.fromkeys(("alice", "bob", "carol", "dora"), (Role.TRADER,))
+    for name, roles in {**rows, "sam": (Role.SUPPORT,), "otto": (Role.SUPPORT, Role.OPERATOR)}.items():
+        world.ids[name] = (await add_person(world.app, f"{name}@example.org", *roles)).id
     async with Unit(world.app) as accounts:
         world.ids["olga"] = (await accounts.find_user("olga@example.org")).id
         await accounts.set_roles(world.ids["olga"], roles=[Role.OPERATOR])
@@ -139,23 +173,49 @@ async def make_token(world: World, name: str, scopes: list[Scope] | None, *, day
 async def add_objects(world: World) -> None:
     """Give trader A a key with marked values, a second session and a token; and the operator an invitation."""
     await connect_key(world)
-    world.doors["owner's phone"] = await world.sign_in(HOLDER)
-    del world.doors["owner's phone"]
-    operator = await world.sign_in("olga@example.org")
-    invited = await world.ask("POST", "/people/invitations", headers=operator, data={"role": "trader"})
+    await world.sign_in("alice")
+    world.places["session_id"] = await _find_newest_session(world)
+    invited = await world.ask("POST", "/people/invitations", headers=world.doors["operator"], data={"role": "trader"})
     world.words["invitation"] = find_copied(invited.text).split("token=")[1]
     async with Unit(world.app) as accounts:
         made = await accounts.create_token(world.ids["alice"], name="bot", scopes=[Scope.STATUS_READ])
         world.places["token_id"] = made.view.id
         world.places["invitation_id"] = (await accounts.list_invitations())[0].id
-    world.places["session_id"] = await _find_newest_session(world)
-    world.places |= {"user_id": world.ids["carol"], "slug": EXCHANGE}
+    world.places |= {"user_id": world.ids["carol"], "slug": EXCHANGE, "passkey_id": await add_passkey(world)}
+    begun = await world.ask("POST", "/security/two-step/app", headers=world.doors["other"])
+    assert begun.status_code == 303
+    world.phones["bob's next"] = await _read_seed(world)
+
+
+async def add_passkey(world: World) -> str:
+    """Give trader A a passkey whose device is elsewhere."""
+    identifier = create_id("pky")
+    async with world.app.state.database.write() as session:
+        session.add(
+            Passkey(
+                id=identifier,
+                user_id=world.ids["alice"],
+                name="Laptop",
+                credential_id="AAAA",
+                public_key=b"x",
+                sign_count=0,
+                is_synced=False,
+                transports=[],
+                created_at=world.clock(),
+            )
+        )
+    return identifier
+
+
+async def _read_seed(world: World) -> Phone:
+    page = await world.ask("GET", "/security/two-step", headers=world.doors["other"])
+    return Phone(find_copied(page.text).replace(" ", ""))
 
 
 async def _find_newest_session(world: World) -> str:
-    async with world.app.state.database.connect() as connection:
-        found = await connection.exec_driver_sql(f"SELECT id, user_id FROM user_sessions WHERE user_id = '{world.ids['alice']}'")
-        return str([row.id for row in found][-1])
+    query = select(UserSession.id).where(UserSession.user_id == world.ids["alice"]).order_by(UserSession.created_at.desc())
+    async with world.app.state.database.read() as session:
+        return str((await session.execute(query.limit(1))).scalar_one())
 
 
 async def connect_key(world: World) -> None:
