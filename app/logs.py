@@ -34,7 +34,7 @@ QUIET_LOGGERS = (
     "alembic",
     "dbos",
 )
-_SILENCED = "uvicorn.access"
+_SILENCED = ("uvicorn.access", "apprise", "urllib3.connectionpool")  # the last two may name addresses that are secrets
 _UNSAFE_CHARACTERS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 _FRAME_CAP = 40
 
@@ -74,7 +74,8 @@ def configure_logging(
         child.propagate = True
         if child.level and name.split(".")[0] in QUIET_LOGGERS:
             child.setLevel(max(child.level, quiet))
-    logging.getLogger(_SILENCED).disabled = True
+    for name in _SILENCED:
+        logging.getLogger(name).disabled = True
     structlog.configure(
         processors=[structlog.contextvars.merge_contextvars, structlog.stdlib.filter_by_level, _hand_over],
         wrapper_class=structlog.stdlib.BoundLogger,

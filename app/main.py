@@ -16,6 +16,8 @@ from app.accounts import api as accounts_api
 from app.accounts import routes as accounts_pages
 from app.accounts.passwords import Passwords
 from app.accounts.step_up_routes import install_proof_answers
+from app.alerts.delivery import Deliverer
+from app.alerts.rounds import AlertRounds, make_outlets
 from app.balances import api as balances_api
 from app.balances import routes as balances_pages
 from app.clock import Clock, utc_now
@@ -91,6 +93,7 @@ def create_app(settings: Settings, *, outside: Outside | None = None, runs_worke
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             await _open(app, settings, given, stack)
+            app.state.alerts = _prepare_alerts(app, given)
             _start_listening(app, given, stack)
             if runs_worker:
                 await _start_worker(app, given, stack)
@@ -160,6 +163,16 @@ async def _open(app: FastAPI, settings: Settings, outside: Outside, stack: Async
         kinds=kinds,
         sleep=outside.pause,
     )
+
+
+def _prepare_alerts(app: FastAPI, outside: Outside) -> AlertRounds:
+    """Return the periodic work of alerts. Pages send tests by the same outlets."""
+    state = app.state
+    state.outlets = make_outlets(state.settings, state.mailer)
+    deliverer = Deliverer(
+        state.database, vault=state.vault, exchanges=state.exchanges, outlets=state.outlets, clock=outside.clock
+    )
+    return AlertRounds(state.database, deliverer=deliverer, clock=outside.clock, mail_is_on=state.mailer.is_on)
 
 
 def _start_listening(app: FastAPI, outside: Outside, stack: AsyncExitStack) -> None:

@@ -45,6 +45,7 @@ class Settings(BaseModel):
     egress: tuple[str, ...] = Field((), description="Addresses this server calls from, shown to traders to allow.")
     check_interval_seconds: int = Field(900, ge=30, description="How often a key is checked, give or take a tenth.")
     balance_interval_seconds: int = Field(300, ge=30, description="Not used yet: balances are fetched with each check.")
+    webhook_hosts: tuple[str, ...] = Field((), description="Hosts inside your network that traders' webhooks may reach, by http too.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe level logged.")
     log_format: Literal["json", "text"] = Field("json", description="One JSON object per line, or text for people.")
     trusted_proxies: tuple[str, ...] = Field((), description="Addresses whose X-Forwarded-* headers are believed.")
@@ -59,7 +60,7 @@ class Settings(BaseModel):
     )
     mail_from: str = Field("", description="Sender of Keydeck's mail, such as keydeck@example.org; needed with SMTP_URL.")
 
-    @field_validator("exchanges", "egress", "trusted_proxies", mode="before")
+    @field_validator("exchanges", "egress", "trusted_proxies", "webhook_hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

@@ -120,7 +120,7 @@ async def list_refreshed_for_worker(session: AsyncSession, *, limit: int) -> lis
         select(CredentialBalances.credential_id, CredentialBalances.fetched_at)
         .join(CredentialWatch, CredentialWatch.credential_id == CredentialBalances.credential_id)
         .where(CredentialWatch.balances_old_since.is_not(None))
-        .where(CredentialBalances.fetched_at > CredentialWatch.balances_old_since)
+        .where(CredentialBalances.fetched_at >= CredentialWatch.balances_old_since)
         .order_by(CredentialBalances.credential_id)
         .limit(limit)
     )

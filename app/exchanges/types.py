@@ -144,6 +144,7 @@ class Exchange:
     limits: str = ""
     confirms_by_email: frozenset[Permission] = frozenset()
     doubtful_codes: frozenset[str] = frozenset()  # problem codes for which its answer leaves several reasons open
+    expiry_rule: str = ""  # a sentence that says by which rule it ends keys
     host_limits: tuple[CallLimit, ...] = CAUTIOUS_LIMITS  # per host and address that calls go out from, over all keys
 
     def site(self, environment: Environment) -> Site | None:

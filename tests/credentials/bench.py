@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import text
 
@@ -27,7 +27,7 @@ class Bench:
         self.steps: list[Step] = []
 
     @classmethod
-    async def open(cls, app: Any, email: str = "trader@example.org") -> "Bench":
+    async def open(cls, app: Any, email: str = "trader@example.org") -> Self:
         user_id = create_id("usr")
         async with app.state.database.write() as session:
             row = User(id=user_id, email=email, password_hash="x", roles=["trader"], created_at=app.state.clock())

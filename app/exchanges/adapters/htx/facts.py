@@ -97,6 +97,7 @@ HTX = Exchange(
     },
     verified_on="2026-11",
     limits="Up to 20 keys per user and 20 addresses per key. A key not bound to an address is switched off after 90 days.",
+    expiry_rule="HTX switches off keys that are not bound to an address after 90 days.",
     host_limits=(CallLimit(10),),  # the figure for calls without one; HTX counts signed calls per user and more kindly
 )
 

@@ -1,0 +1,186 @@
+"""The outbox: nothing lost, nothing sent by two at once, ever longer waits, and an end that the person is told of."""
+
+import asyncio
+import contextlib
+from datetime import timedelta
+from typing import Any
+
+from app.alerts.delivery import BACK_OFF_SECONDS, MOST_TRIES, Deliverer
+from app.alerts.messages import Outgoing
+from app.alerts.sending import Address, Sender
+from tests.alerts.stage import READ, TRADE, WITHDRAW, AlertStage
+from tests.conftest import FakeClock
+
+
+async def drift(stage: AlertStage, clock: FakeClock, *, label: str = "Main") -> str:
+    view = await stage.connect("htx", "read-trade", label=label)
+    stage.set_rights(READ, TRADE, WITHDRAW)
+    clock.advance(minutes=15)
+    await stage.check(view.id)
+    return view.id
+
+
+async def test_a_receiver_that_is_down_is_tried_again_until_it_is_back(stage: AlertStage, clock: FakeClock) -> None:
+    await stage.add_webhook()
+    await drift(stage, clock)
+    stage.receiver.status = 503
+    await stage.run_round()
+    assert await stage.list_deliveries() == [("waiting", 1, "It answered 503.")]
+    await stage.run_round()
+    assert stage.receiver.calls == 1, "not before its time"
+    clock.advance(seconds=BACK_OFF_SECONDS[0])
+    await stage.run_round()
+    assert stage.receiver.calls == 2
+    clock.advance(seconds=BACK_OFF_SECONDS[1])
+    stage.receiver.status = 204
+    await stage.run_round()
+    assert await stage.list_deliveries() == [("sent", 3, "Answered 204")]
+    assert stage.receiver.titles == ["Main at HTX can withdraw now"]
+    async with stage.channels() as channels:
+        (channel,) = await channels.list_all(stage.principal)
+    assert (channel.failing_since, channel.failure) == (None, None)
+
+
+async def test_one_that_stays_down_is_given_up_and_the_person_told_in_the_app(stage: AlertStage, clock: FakeClock) -> None:
+    await stage.add_webhook(name="My bot")
+    await drift(stage, clock)
+    stage.receiver.status = 500
+    for wait in (0, *BACK_OFF_SECONDS, 60):
+        clock.advance(seconds=wait)
+        await stage.run_round()
+    assert stage.receiver.calls == MOST_TRIES
+    assert await stage.list_deliveries() == [("dead", MOST_TRIES, "It answered 500.")]
+    assert await stage.list_alerts() == [("withdraw_gained", "began"), ("channel_failed", "happened")]
+    async with stage.channels() as channels:
+        (channel,) = await channels.list_all(stage.principal)
+        assert channel.failure == "It answered 500."
+    stage.receiver.status = 204
+    async with stage.channels() as channels:
+        assert (await channels.test(stage.principal, channel.id)).is_sent
+    async with stage.channels() as channels:
+        (channel,) = await channels.list_all(stage.principal)
+    assert channel.failure is None
+
+
+async def test_gone_is_gone(stage: AlertStage, clock: FakeClock) -> None:
+    await stage.add_webhook()
+    await drift(stage, clock)
+    stage.receiver.status = 410
+    await stage.run_round()
+    assert await stage.list_deliveries() == [("dead", 1, "It answered 410.")]
+
+
+class Crash(BaseException):
+    """The process is gone: nothing after this line runs."""
+
+
+class CrashingSender:
+    """Sends, and is killed before anybody can write that down."""
+
+    def __init__(self, sender: Sender) -> None:
+        self._sender = sender
+
+    async def send(self, outgoing: Outgoing, address: Address, *, at: Any) -> str:
+        await self._sender.send(outgoing, address, at=at)
+        raise Crash
+
+
+async def test_a_crash_between_sending_and_marking_loses_nothing(stage: AlertStage, clock: FakeClock) -> None:
+    """At least once: the same alert comes twice, under the same id."""
+    await stage.add_webhook()
+    await drift(stage, clock)
+    await stage.state.alerts._fan_out()
+    outlets = stage.state.outlets
+    crashing = Deliverer(
+        stage.state.database,
+        vault=stage.state.vault,
+        exchanges=stage.state.exchanges,
+        outlets=type(outlets)({"webhook": CrashingSender(outlets.senders["webhook"])}, outlets.public_url),
+        clock=clock,
+    )
+    with contextlib.suppress(Crash):
+        await crashing.deliver_due()
+    assert len(stage.receiver.ids) == 1
+    assert await stage.list_deliveries() == [("waiting", 0, None)]
+    clock.advance(seconds=90)
+    await stage.run_round()
+    assert len(stage.receiver.ids) == 1, "its mark still stands"
+    clock.advance(seconds=31)
+    await stage.run_round()
+    assert len(stage.receiver.ids) == 2
+    assert len(set(stage.receiver.ids)) == 1
+    assert await stage.list_deliveries() == [("sent", 1, "Answered 204")]
+
+
+async def test_several_processes_send_once(stage: AlertStage, clock: FakeClock) -> None:
+    await stage.add_webhook()
+    await drift(stage, clock)
+    await asyncio.gather(*[stage.run_round() for _ in range(5)])
+    await stage.run_round()
+    assert len(stage.receiver.ids) == 1
+    assert await stage.list_alerts() == [("withdraw_gained", "began")]
+
+
+async def test_a_late_mark_of_a_lost_claim_changes_nothing(stage: AlertStage, clock: FakeClock) -> None:
+    """A process that was stopped for longer than its claim lasts finds that another one has sent."""
+    await stage.add_webhook()
+    await drift(stage, clock)
+    await stage.state.alerts._fan_out()
+    slow: Deliverer = stage.state.alerts._deliverer
+    (claim,) = await slow._claim()
+    async with stage.state.database.read() as session:
+        parcel = await slow._pack(session, claim)
+    assert parcel is not None
+    clock.advance(minutes=3)
+    await stage.run_round()
+    outcome = await slow._send(parcel)
+    stage.receiver.status = 500
+    async with stage.state.database.write() as session:
+        await slow._mark(session, claim, parcel, type(outcome)("too late", is_sent=False))
+    assert await stage.list_deliveries() == [("sent", 1, "Answered 204")]
+
+
+async def test_only_what_was_chosen_is_sent_and_quiet_hours_hold_what_may_wait(stage: AlertStage, clock: FakeClock) -> None:
+    added = await stage.add_webhook()
+    async with stage.channels() as channels:
+        await channels.change(
+            stage.principal, added.channel.id, name="Hook", events=["expiring", "withdraw_gained"], shows_labels=False
+        )
+    await stage.execute("UPDATE alert_preferences SET quiet_from = 720, quiet_to = 900")  # 12:00 to 15:00 UTC
+    ending = await stage.connect("htx", "expiring", label="Ending")
+    await stage.execute("UPDATE credential_watch SET conditions = '{}'")
+    await drift(stage, clock)
+    await stage.check(ending.id)
+    await stage.run_round()
+    assert stage.receiver.titles == ["A key at HTX can withdraw now"], "urgent ones pass"
+    assert {row[0] for row in await stage.list_deliveries()} == {"sent", "waiting"}
+    clock.now = clock.now.replace(hour=15, minute=0)
+    await stage.run_round()
+    assert stage.receiver.titles[1:] == ["A key at HTX ends in 7 days"]
+    assert (
+        "switches off keys that are not bound to an address after 90 days" in stage.receiver.documents[1]["alerts"][0]["detail"]
+    )
+
+
+async def test_nothing_goes_to_a_disabled_person(stage: AlertStage, clock: FakeClock) -> None:
+    await stage.add_webhook()
+    await drift(stage, clock)
+    await stage.execute("UPDATE users SET disabled_at = created_at")
+    await stage.run_round()
+    assert stage.receiver.calls == 0
+    await stage.execute("UPDATE users SET disabled_at = NULL")
+    clock.advance(minutes=3)
+    await stage.run_round()
+    assert len(stage.receiver.ids) == 1
+
+
+async def test_old_alerts_are_erased(stage: AlertStage, clock: FakeClock) -> None:
+    await stage.add_webhook()
+    credential_id = await drift(stage, clock)
+    await stage.run_round()
+    clock.now += timedelta(days=91)
+    stage.set_rights(READ, TRADE)
+    await stage.check(credential_id)
+    await stage.run_round()
+    assert ("withdraw_gained", "began") not in await stage.list_alerts()
+    assert ("withdraw_gained", "ended") in await stage.list_alerts()
