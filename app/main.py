@@ -36,6 +36,7 @@ from app.live.hub import Hub
 from app.live.listening import Listener
 from app.operations import routes as operations
 from app.operations.metrics import install_operations
+from app.operations.sandbox_routes import install_switches
 from app.sandbox.app import SANDBOX_URL, create_sandbox
 from app.sandbox.keys import list_keys
 from app.settings import Settings
@@ -121,6 +122,7 @@ def create_app(settings: Settings, *, outside: Outside | None = None, runs_worke
     app.state.sandbox_keys = list_keys(probes) if settings.sandbox == "on" else ()
     for router in _ROUTERS:
         app.include_router(router)
+    install_switches(app, settings)
     app.mount("/static", StaticFiles(directory=ROOT / "static"), name="static")
     errors.install_error_handlers(app)
     security.install_middlewares(app, settings=settings)
