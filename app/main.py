@@ -30,6 +30,7 @@ from app.exchanges.adapter import ExchangeAdapter
 from app.exchanges.http import DEADLINE_SECONDS, ExchangeHttp
 from app.exchanges.registry import Exchanges, find_adapters, list_origins
 from app.exchanges.traffic import LocalTraffic, Traffic
+from app.exchanges.transport import DirectTransport
 from app.exchanges.types import ProbePolicy
 from app.mail import Mailer
 from app.live.hub import Hub
@@ -146,17 +147,23 @@ async def _open(app: FastAPI, settings: Settings, outside: Outside, stack: Async
         app.state.sandbox = create_sandbox(clock=outside.clock, sleep=outside.sleep)
         routes[sandbox_url] = httpx.ASGITransport(app=app.state.sandbox)
     traffic: Traffic = LocalTraffic(sleep=outside.pause) if database.is_sqlite else SharedTraffic(database, sleep=outside.pause)
-    http = ExchangeHttp(
-        origins=list_origins(kinds, urls=settings.exchange_urls, sandbox_url=sandbox_url),
-        transport=outside.transport,
-        routes=routes,
-        deadline_seconds=outside.deadline_seconds,
-        sleep=outside.pause,
-        traffic=traffic,
-    )
-    stack.push_async_callback(http.aclose)
+    ways = [
+        ExchangeHttp(
+            origins=list_origins(kinds, urls=settings.exchange_urls, sandbox_url=sandbox_url),
+            transport=outside.transport or DirectTransport(way=way),
+            routes=routes,
+            deadline_seconds=outside.deadline_seconds,
+            sleep=outside.pause,
+            traffic=traffic,
+            way=way.name,
+        )
+        for way in settings.ways
+    ]
+    for http in ways:
+        stack.push_async_callback(http.aclose)
     app.state.exchanges = Exchanges(
-        http=http,
+        http=ways[0],
+        ways={http.way: http for http in ways},
         clock=outside.clock,
         probes=ProbePolicy(settings.probes),
         sandbox_url=sandbox_url,

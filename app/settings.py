@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from app.exchanges.ways import WayOut, list_addresses, parse_ways
 from app.masking import Secret
 
 PREFIX = "KEYDECK_"
@@ -42,7 +43,7 @@ class Settings(BaseModel):
     probes: Literal["reads", "harmless", "all"] = Field("harmless", description="Which calls a check may make.")
     exchanges: tuple[str, ...] = Field((), description="Allow list of exchange slugs, comma separated; empty: all.")
     exchange_urls: dict[str, str] = Field(default_factory=dict, description="Live base URL per exchange (EXCHANGE_<SLUG>_URL).")
-    egress: tuple[str, ...] = Field((), description="Addresses this server calls from, shown to traders to allow.")
+    egress: tuple[WayOut, ...] = Field((), description="Addresses exchanges see, for traders to allow; each may name its way.")
     check_interval_seconds: int = Field(900, ge=30, description="How often a key is checked, give or take a tenth.")
     balance_interval_seconds: int = Field(300, ge=30, description="Not used yet: balances are fetched with each check.")
     webhook_hosts: tuple[str, ...] = Field((), description="Hosts inside your network that traders' webhooks may reach, by http too.")
@@ -60,10 +61,19 @@ class Settings(BaseModel):
     )
     mail_from: str = Field("", description="Sender of Keydeck's mail, such as keydeck@example.org; needed with SMTP_URL.")
 
-    @field_validator("exchanges", "egress", "trusted_proxies", "webhook_hosts", mode="before")
+    @field_validator("exchanges", "trusted_proxies", "webhook_hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("egress", mode="before")
+    @classmethod
+    def _read_egress(cls, value: object) -> object:
+        entries = value.split(",") if isinstance(value, str) else value
+        if not isinstance(entries, tuple | list) or not all(isinstance(entry, str) for entry in entries):
+            return value
+        given = [Secret(entry.strip()) for entry in entries if entry.strip()]
+        return parse_ways(given) if given else ()
 
     @field_validator("public_url")
     @classmethod
@@ -116,6 +126,16 @@ class Settings(BaseModel):
             if text.startswith(plain):
                 return Secret(driver + text.removeprefix(plain))
         return Secret(text)
+
+    @property
+    def ways(self) -> tuple[WayOut, ...]:
+        """The ways out, at least the direct one; the first is the default."""
+        return self.egress or (WayOut(),)
+
+    @property
+    def egress_addresses(self) -> tuple[str, ...]:
+        """Every address that exchanges may see."""
+        return list_addresses(self.egress)
 
     @property
     def keyring_path(self) -> Path:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from app.masking import Secret
 from app.settings import PREFIX, Settings, SettingsError, load_settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -52,7 +53,23 @@ def test_an_exchange_url_must_be_https_beyond_loopback() -> None:
 
 
 def test_lists_are_comma_separated() -> None:
-    assert load_settings({"KEYDECK_EGRESS": " 203.0.113.10, 2001:db8::10 "}).egress == ("203.0.113.10", "2001:db8::10")
+    assert load_settings({"KEYDECK_EXCHANGES": " hitbtc, htx "}).exchanges == ("hitbtc", "htx")
+    assert load_settings({"KEYDECK_EGRESS": " 203.0.113.10, 2001:db8::10 "}).egress_addresses == ("203.0.113.10", "2001:db8::10")
+    assert load_settings({}).egress_addresses == ()
+
+
+def test_egress_entries_may_name_their_way_and_never_show_its_password(tmp_path: Path) -> None:
+    entries = "203.0.113.10,203.0.113.11=10.0.0.11, 203.0.113.12=http://keydeck:hun%2Cter2@proxy:3128"
+    (tmp_path / "egress").write_text(entries)
+    settings = load_settings({"KEYDECK_EGRESS_FILE": str(tmp_path / "egress")})
+    assert [way.name for way in settings.ways] == ["direct", "203.0.113.11", "203.0.113.12"]
+    assert settings.ways[2].proxy is not None
+    assert settings.ways[2].proxy.password == Secret("hun,ter2")
+    assert "ter2" not in f"{settings!r} {settings.model_dump()}"
+    with pytest.raises(SettingsError, match="SOCKS is not supported") as refused:
+        load_settings({"KEYDECK_EGRESS": "203.0.113.12=socks5://keydeck:hunter2@proxy:1080"})
+    assert "hunter2" not in str(refused.value)
+    assert [way.name for way in load_settings({}).ways] == ["direct"]
 
 
 def test_every_setting_is_documented() -> None:

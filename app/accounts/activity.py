@@ -104,6 +104,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "credential.checked": Sentence("Key re-checked", "refresh"),
     "credential.replaced": Sentence("Key replaced", "key", "ok"),
     "credential.replace_refused": Sentence("New key refused, the old one stays", "alert", "warn"),
+    "credential.moved": Sentence("Another address chosen for a key, because its own is gone", "globe"),
     "credential.renamed": Sentence("Key renamed", "key"),
     "credential.plan_changed": Sentence("Access plan changed", "key"),
     "credential.paused": Sentence("Key paused", "pause"),

@@ -21,6 +21,7 @@ from app.credentials.schemas import (
     present_credential,
 )
 from app.credentials.service import Credentials
+from app.credentials.ways import find_name
 from app.db import SessionDep
 from app.web.plain_http import refuse_plain_http
 
@@ -43,8 +44,8 @@ Limit = Annotated[int, Query(ge=1, le=100, description="How many items at most."
 def _describe(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return OpenAPI's description of the refusals a call may give."""
     words = {
-        401: "No valid token.",
         400: "The body cannot be read: it is not text.",
+        401: "No valid token.",
         403: "The token's scope or the role does not allow this.",
         404: "There is no such credential, or it is not yours.",
         409: "The exchange is not offered here any more, or the key was replaced meanwhile.",
@@ -63,7 +64,7 @@ def _describe(*statuses: int) -> dict[int | str, dict[str, Any]]:
 @router.get("/exchanges", responses=_describe(401, 403), tags=["exchanges"])
 async def list_exchanges(request: Request, principal: ApiStatus) -> ExchangeList:
     """List the exchanges on offer: their fields, environments, what a key needs per plan, and the steps of the guide."""
-    return present_exchanges(request.app.state.exchanges, egress=request.app.state.settings.egress)
+    return present_exchanges(request.app.state.exchanges, egress=request.app.state.settings.egress_addresses)
 
 
 @router.post("/credentials", status_code=201, dependencies=SENDING_A_KEY, responses=_describe(400, 401, 403, 413, 415, 422))
@@ -71,7 +72,8 @@ async def connect(
     request: Request, response: Response, principal: ApiManage, body: Annotated[ConnectBody, Body()], credentials: CredentialsDep
 ) -> CredentialOut:
     """Check a key at its exchange and store it if it passes. A key that may withdraw is refused."""
-    entered = ConnectInput(body.exchange, body.environment, body.label, body.plan, body.secrets, attested=body.attested)
+    way = find_name(request.app.state.settings.ways, body.egress)
+    entered = ConnectInput(body.exchange, body.environment, body.label, body.plan, body.secrets, attested=body.attested, way=way)
     try:
         view = await credentials.connect(principal, entered)
     except ConnectRefused as refused:

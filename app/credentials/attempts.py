@@ -1,18 +1,21 @@
 """Tries a key before it is stored: asks the exchange with no transaction open, and says no where the answer demands it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import Clock
+from app.credentials import repository
 from app.credentials.check_run import CheckOrder, CheckOutcome, CheckRun
 from app.credentials.connect import ConnectInput, ConnectRefused, StepListener
 from app.credentials.entry import CleanEntry, clean_entry
 from app.credentials.problems import Circumstances, advise
+from app.credentials.repository import CredentialRow
 from app.credentials.status import STATUS_OF_CODE
 from app.credentials.tripwire import Known, list_forbidden
 from app.credentials.views import Step, StepName, StepState
+from app.credentials.ways import choose_way, list_allowed
 from app.db import release
 from app.exchanges.errors import PermissionMissing
 from app.exchanges.registry import Exchanges
@@ -28,6 +31,7 @@ class Attempt:
     fingerprint: str
     outcome: CheckOutcome
     attested_at: datetime | None
+    way: str
 
 
 class Attempts:
@@ -49,16 +53,32 @@ class Attempts:
                     await on_step(step)
             raise
 
-    async def try_key(self, entry: CleanEntry, fingerprint: str, *, on_step: StepListener | None) -> Attempt:
+    async def choose_way(self, exchange: str, *, wanted: str = "") -> str:
+        """Return the way out for a key: the one asked for where there is such, else the one with the fewest keys."""
+        ways = self._settings.ways
+        is_decided = len(ways) == 1 or any(way.name == wanted for way in ways)
+        used = {} if is_decided else await repository.count_by_way_for_operations(self._session, exchange=exchange)
+        return choose_way(ways, used=used, wanted=wanted).name
+
+    async def settle_way(self, row: CredentialRow) -> CredentialRow:
+        """Return the row with a way out that there is: another one is chosen where the operator took its own away."""
+        if row.way is None or row.way in self._exchanges.ways:
+            return row
+        way = await self.choose_way(row.exchange)
+        return replace(row, way=way, former_way=row.way, is_moved=True)
+
+    async def try_key(self, entry: CleanEntry, fingerprint: str, *, way: str, on_step: StepListener | None) -> Attempt:
         """Ask the exchange; return the attempt when the key may be stored. Raises ConnectRefused otherwise."""
         attested_at = self._clock() if entry.attested else None
         order = self.make_order(entry.exchange, entry.plan, known=None, attested_at=attested_at, format_step=entry.format_step)
         secrets = Secrets(entry.secrets)
-        outcome = await self.ask(order, entry.environment, secrets, key_id=fingerprint, on_step=on_step)
+        await release(self._session)
+        adapter = self._exchanges.open(entry.exchange.slug, entry.environment, secrets, key_id=fingerprint, way=way)
+        outcome = await CheckRun(adapter, order, clock=self._clock, listener=on_step).run()
         code = find_refusal(outcome, stops_at_withdraw=self._stops_at_withdraw)
         if code is not None:
-            raise self.refuse(code, entry.exchange, outcome=outcome)
-        return Attempt(entry, fingerprint, outcome, attested_at)
+            raise self.refuse(code, entry.exchange, outcome=outcome, way=way, environment=entry.environment)
+        return Attempt(entry, fingerprint, outcome, attested_at, way)
 
     async def ask(
         self, order: CheckOrder, environment: Environment, secrets: Secrets, *, key_id: str, on_step: StepListener | None
@@ -76,10 +96,20 @@ class Attempts:
         return CheckOrder(exchange, plan, forbidden, attested_at, format_step)
 
     def refuse(
-        self, code: str, exchange: Exchange, *, outcome: CheckOutcome | None = None, existing_id: str | None = None
+        self,
+        code: str,
+        exchange: Exchange,
+        *,
+        outcome: CheckOutcome | None = None,
+        existing_id: str | None = None,
+        way: str | None = None,
+        environment: Environment | None = None,
     ) -> ConnectRefused:
         """Return the refusal with its words. A refusal before any call fails the first step."""
-        return make_refusal(code, exchange, outcome=outcome, existing_id=existing_id, egress=self._settings.egress)
+        egress = list_allowed(self._settings.ways, way)
+        site = None if environment is None else self._exchanges.site(exchange.slug, environment)
+        link = site.keys_url if site is not None else ""
+        return make_refusal(code, exchange, outcome=outcome, existing_id=existing_id, egress=egress, link=link)
 
     @property
     def _stops_at_withdraw(self) -> bool:
@@ -97,7 +127,13 @@ def find_refusal(outcome: CheckOutcome, *, stops_at_withdraw: bool) -> str | Non
 
 
 def make_refusal(
-    code: str, exchange: Exchange, *, outcome: CheckOutcome | None, egress: tuple[str, ...], existing_id: str | None = None
+    code: str,
+    exchange: Exchange,
+    *,
+    outcome: CheckOutcome | None,
+    egress: tuple[str, ...],
+    existing_id: str | None = None,
+    link: str = "",
 ) -> ConnectRefused:
     """Return the refusal with its words; without an outcome it is one before any call."""
     error = outcome.error if outcome is not None else None
@@ -108,6 +144,7 @@ def make_refusal(
         seen_ip=error.seen_ip if error is not None else None,
         skew_seconds=error.skew_seconds if error is not None else None,
         is_stored=False,
+        link=link,
     )
     advice = advise(code, exchange=exchange, about=about)
     steps = outcome.steps if outcome is not None else (Step(StepName.FORMAT, StepState.FAILED, advice.cause),)

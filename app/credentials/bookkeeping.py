@@ -183,6 +183,8 @@ class Bookkeeping:
             "fingerprint": attempt.fingerprint,
             "account_id": report.account_id if report is not None else None,
             "attested_at": attempt.attested_at,
+            "way": attempt.way,
+            "former_way": None,
             "next_check_at": choose_next_check(attempt.outcome, credential_id=check.credential_id, interval_seconds=interval),
             **make_pointers(check),
         }

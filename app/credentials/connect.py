@@ -13,7 +13,10 @@ StepListener = Callable[[Step], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class ConnectInput:
-    """What a trader submitted, as it came: cleaned and judged by the service. `attested`: "Withdraw is off, I looked"."""
+    """What a trader submitted, as it came: cleaned and judged by the service. `attested`: "Withdraw is off, I looked".
+
+    `way` names the way out whose address the guide showed; empty: any.
+    """
 
     exchange: str
     environment: str
@@ -21,6 +24,7 @@ class ConnectInput:
     plan: str
     secrets: Mapping[str, Secret] = field(repr=False)
     attested: bool = False
+    way: str = ""
 
 
 class ConnectRefused(Exception):

@@ -21,6 +21,7 @@ from app.credentials.forms import Kept, is_attested, keep, keep_for_replace, kee
 from app.credentials.service import Credentials
 from app.credentials.streams import HEADERS, MEDIA_TYPE, stream_attempt
 from app.credentials.views import CredentialView
+from app.credentials.ways import list_allowed
 from app.db import SessionDep
 from app.exchanges.types import AccessPlan, Exchange
 from app.web.errors import NotFound
@@ -34,7 +35,13 @@ TYPING_A_KEY = [Depends(refuse_plain_http)]
 def keep_while_confirming(request: Request, form: Form) -> list[tuple[str, str]]:
     """Return what of a connect form may travel through the page that asks for a proof: nothing that may hold a secret."""
     kept = keep_plain(form, exchange=find_exchange(request, request.path_params["slug"]))
-    fields = {"label": kept.label, "environment": kept.environment, "plan": kept.plan, "attested": "yes" if kept.attested else ""}
+    fields = {
+        "label": kept.label,
+        "environment": kept.environment,
+        "plan": kept.plan,
+        "attested": "yes" if kept.attested else "",
+        "way": kept.way,
+    }
     return [(name, value) for name, value in fields.items() if value]
 
 
@@ -98,12 +105,15 @@ def find_exchange(request: Request, slug: str) -> Exchange:
 async def show_connect(
     request: Request,
     _principal: PageTraderFresh,
+    session: SessionDep,
     slug: str,
+    *,
     environment: Annotated[str, Query(max_length=20)] = "",
     plan: Annotated[str, Query(max_length=20)] = AccessPlan.TRADING.value,
 ) -> HTMLResponse:
     flow = _start_connect(find_exchange(request, slug))
-    return render_flow(request, flow, kept=Kept(environment=environment, plan=plan))
+    way = await open_credentials(request, session).propose_way(flow.exchange)
+    return render_flow(request, flow, kept=Kept(environment=environment, plan=plan, way=way))
 
 
 def _start_connect(exchange: Exchange) -> Flow:
@@ -179,7 +189,7 @@ def render_flow(request: Request, flow: Flow, *, kept: Kept, refused: ConnectRef
     exchange = flow.exchange
     if flow.replaces is not None:
         fixed = keep_for_replace(flow.replaces)
-        kept = Kept(fixed.label, fixed.environment, fixed.plan, kept.attested, kept.public)
+        kept = Kept(fixed.label, fixed.environment, fixed.plan, kept.attested, flow.replaces.way or "", kept.public)
     environments = state.exchanges.list_environments(exchange.slug)
     chosen = next((one for one in environments if one.value == kept.environment), environments[0] if environments else None)
     return render(
@@ -194,6 +204,6 @@ def render_flow(request: Request, flow: Flow, *, kept: Kept, refused: ConnectRef
         environment=chosen,
         plan=kept.plan if kept.plan in {plan.value for plan in AccessPlan} else AccessPlan.TRADING.value,
         boxes=presentation.list_boxes(exchange),
-        egress=state.settings.egress,
+        egress=list_allowed(state.settings.ways, kept.way),
         sandbox_keys=[key for key in state.sandbox_keys if key.exchange == exchange.slug],
     )

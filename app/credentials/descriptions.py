@@ -1,11 +1,12 @@
 """Turns stored rows into what its owner, and what support, may see of a credential. Pure: rows and a moment in, views out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from app.credentials.models import KeyCheck
+from app.credentials.notices import list_notices
 from app.credentials.problems import Circumstances, advise, support_reply
 from app.credentials.records import read_evidence, read_grants, read_sheet, read_steps
 from app.credentials.repository import CheckRow, CredentialRow
@@ -52,11 +53,12 @@ def judge(stored: StoredCredential, *, exchange: Exchange, now: datetime) -> Ver
 
 
 def describe_credential(
-    stored: StoredCredential, *, exchange: Exchange, egress: tuple[str, ...], now: datetime
+    stored: StoredCredential, *, exchange: Exchange, egress: tuple[str, ...], now: datetime, former: str = "", link: str = ""
 ) -> CredentialView:
+    """Return what the owner sees; `egress` and `former` are the addresses of the key's way out and of the one before."""
     row, telling = stored.row, stored.telling
     verdict = judge(stored, exchange=exchange, now=now)
-    about = _collect_circumstances(stored, egress=egress)
+    about = replace(_collect_circumstances(stored, egress=egress), link=link)
     ips = telling.allowed_ips if telling else None
     return CredentialView(
         id=row.id,
@@ -79,6 +81,9 @@ def describe_credential(
         created_at=row.created_at,
         updated_at=row.updated_at,
         checking=is_checking(row.checking_since, now=now),
+        way=row.way,
+        egress=egress,
+        notices=list_notices(exchange, AccessPlan(row.plan), stored.grants, egress=egress, former=former, link=link),
         quarantined_at=row.quarantined_at,
     )
 

@@ -20,6 +20,7 @@ class Kept:
     environment: str = ""
     plan: str = AccessPlan.TRADING.value
     attested: bool = False
+    way: str = ""
     public: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -36,6 +37,7 @@ def read_connect(form: Mapping[str, str], *, exchange: Exchange) -> ConnectInput
         plan=form.get("plan", ""),
         secrets=read_secrets(form, exchange=exchange),
         attested=is_attested(form),
+        way=form.get("way", ""),
     )
 
 
@@ -59,7 +61,21 @@ def keep(form: Mapping[str, str], *, exchange: Exchange, refused: ConnectRefused
         environment=form.get("environment", ""),
         plan=form.get("plan", ""),
         attested=is_attested(form),
+        way=form.get("way", "")[:_LONGEST_KEPT],
         public={name: value.strip()[:_LONGEST_KEPT] for name, value in public.items()},
+    )
+
+
+def keep_plain(form: Mapping[str, str], *, exchange: Exchange) -> Kept:
+    """Return what may be shown again of a form that was not judged: not the label where a part of the key stands in it."""
+    parts = [form.get(entry.name, "") for entry in exchange.fields]
+    label = form.get("label", "")
+    return Kept(
+        label="" if holds_any(label, parts) else label[:_LONGEST_KEPT],
+        environment=form.get("environment", ""),
+        plan=form.get("plan", "") or AccessPlan.TRADING.value,
+        attested=is_attested(form),
+        way=form.get("way", "")[:_LONGEST_KEPT],
     )
 
 

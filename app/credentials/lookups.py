@@ -16,7 +16,9 @@ from app.credentials.descriptions import (
 from app.credentials.repository import CheckRow, CredentialRow
 from app.credentials.status import SEVERITY
 from app.credentials.views import CheckView, CredentialView, SupportCredentialView
+from app.credentials.ways import find_first_address, list_allowed
 from app.exchanges.registry import Exchanges
+from app.exchanges.types import Environment
 from app.settings import Settings
 from app.web.errors import NotFound
 
@@ -61,7 +63,8 @@ class Lookups:
         row = await self.get_row(credential_id, user_id=user_id)
         exchange = find_exchange(row.exchange, exchanges=self._exchanges)
         checks = await repository.list_checks(self._session, row.id, user_id=user_id, limit=limit, before=before)
-        return [describe_check(check, exchange=exchange, egress=self._settings.egress) for check in checks]
+        egress = list_allowed(self._settings.ways, row.way)
+        return [describe_check(check, exchange=exchange, egress=egress) for check in checks]
 
     async def find_for_support(self, query: str) -> list[SupportCredentialView]:
         """Return credentials by id, or by the beginning of the owner's e-mail (three characters at least)."""
@@ -83,7 +86,7 @@ class Lookups:
                 _join(row, known),
                 email=email,
                 exchange=find_exchange(row.exchange, exchanges=self._exchanges),
-                egress=self._settings.egress,
+                egress=list_allowed(self._settings.ways, row.way),
                 now=now,
                 checks=recent.get(row.id, []),
             )
@@ -98,11 +101,20 @@ class Lookups:
             describe_credential(
                 _join(row, known),
                 exchange=find_exchange(row.exchange, exchanges=self._exchanges),
-                egress=self._settings.egress,
+                egress=list_allowed(self._settings.ways, row.way),
+                former=find_first_address(self._settings.ways, row.former_way),
+                link=self._find_link(row),
                 now=now,
             )
             for row in rows
         ]
+
+    def _find_link(self, row: CredentialRow) -> str:
+        """Return the exchange's page on which keys are made and changed; empty where there is none."""
+        if Environment(row.environment) not in self._exchanges.list_environments(row.exchange):
+            return ""
+        site = self._exchanges.site(row.exchange, Environment(row.environment))
+        return site.keys_url if site is not None else ""
 
 
 def _list_check_ids(rows: Sequence[CredentialRow]) -> list[str]:

@@ -35,7 +35,7 @@ def render_list(
         statuses=list(Status),
         sorts=SORTS,
         exchanges=exchanges.list_all(),
-        egress=request.app.state.settings.egress,
+        egress=request.app.state.settings.egress_addresses,
         disconnected=exchanges.get(disconnected),
     )
 

@@ -22,6 +22,11 @@ class Words:
     action: str = "none"
     field: str | None = None
 
+    @property
+    def is_mended_there(self) -> bool:
+        """Whether the next step is taken on the exchange's page of keys."""
+        return self.who_acts == TRADER and self.action in ("guide", "replace", "copy_address", "watch_only")
+
 
 WORDS: Mapping[str, Words] = {
     "withdraw_enabled": Words(
@@ -225,6 +230,9 @@ WORDS: Mapping[str, Words] = {
 
 UNSTORED = "Your key is not the problem, but it was not stored. Try again in a few minutes."
 """The remedy of weather for a key that is not stored: nobody checks it again by itself."""
+
+UNEXPECTED_ADDRESS = "This server was set up to be seen as {expected}: tell its operator."
+"""What is added where the exchange saw us come from an address that nobody expected."""
 
 
 def _write_doubt(first: str) -> tuple[str, str, str]:

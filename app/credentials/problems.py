@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from app.credentials.problem_words import DOUBTS, NOBODY, UNSTORED, WORDS, Words
+from app.credentials.problem_words import DOUBTS, NOBODY, UNEXPECTED_ADDRESS, UNSTORED, WORDS, Words
 from app.credentials.views import Advice
 from app.exchanges.types import Answer, Exchange, Grant, Permission
 
@@ -40,6 +40,7 @@ class Circumstances:
     expires_at: datetime | None = None
     skew_seconds: float | None = None
     is_stored: bool = True
+    link: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,8 @@ def advise(code: str, *, exchange: Exchange, about: Circumstances | None = None)
         words = replace(words, remedy=UNSTORED)
     if code == "permission_missing":
         words = _choose_missing(words, given.grants)
+    if code == "ip_not_allowed" and given.seen_ip and given.egress and given.seen_ip not in given.egress:
+        words = replace(words, remedy=f"{words.remedy} {UNEXPECTED_ADDRESS}")
     texts = _collect_texts(exchange, given)
     copy = ", ".join(_list_addresses(given)) if words.action == "copy_address" else ""
     return Advice(
@@ -70,6 +73,7 @@ def advise(code: str, *, exchange: Exchange, about: Circumstances | None = None)
         action=words.action if copy or words.action != "copy_address" else "recheck",
         copy=copy or None,
         field=_find_field(words, exchange),
+        link=(given.link or None) if words.is_mended_there else None,
     )
 
 
@@ -149,6 +153,7 @@ def _collect_texts(exchange: Exchange, given: Circumstances) -> _Texts:
             "withdraw": find_box(exchange, Permission.WITHDRAW),
             "transfer": find_transfer_box(exchange),
             "addresses": " and ".join(_list_addresses(given)) or "this server's address (your operator knows it)",
+            "expected": " or ".join(given.egress),
             "ends": f"{given.expires_at.day} {given.expires_at:%B %Y}" if given.expires_at else "a day it did not tell",
             "skew": "more than a minute" if given.skew_seconds is None else f"{abs(given.skew_seconds):.0f} seconds",
         }

@@ -49,6 +49,7 @@ class CredentialRow:
     former_way: str | None = None
     checked_at: datetime | None = None
     checked_code: str | None = None
+    is_moved: bool = False  # not stored: its way out is gone, and `way` is the one chosen instead
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +146,12 @@ async def keep_pause(session: AsyncSession, credential_id: str, *, user_id: str)
     """Take the next check away from a credential that was paused, perhaps while it was being checked."""
     statement = update(Credential).where(Credential.id == credential_id, Credential.user_id == user_id)
     await _count_rows(session, statement.where(Credential.paused_at.is_not(None)).values(next_check_at=None))
+
+
+async def count_by_way_for_operations(session: AsyncSession, *, exchange: str) -> dict[str, int]:
+    """Return how many keys of an exchange, of all users, are on each way out."""
+    query = select(Credential.way, func.count()).where(Credential.exchange == exchange, Credential.way.is_not(None))
+    return {way: count for way, count in await session.execute(query.group_by(Credential.way)) if way is not None}
 
 
 async def delete_credential(session: AsyncSession, credential_id: str, *, user_id: str) -> bool:

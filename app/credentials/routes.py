@@ -100,7 +100,7 @@ async def show_guide(request: Request, principal: PageTrader, session: SessionDe
         "credentials/guide_page.html",
         view=view,
         boxes=presentation.list_boxes(view.exchange),
-        egress=request.app.state.settings.egress,
+        egress=view.egress,
         site=find_site(request, view),
     )
 

@@ -43,6 +43,9 @@ class ConnectBody(_Given):
     plan: str = Field("balances", max_length=16, description="`balances` or `trading`.")
     secrets: dict[str, Secret] = Field(max_length=8, description="One value per field of the exchange. Never returned.")
     attested: bool = Field(False, description="You looked at the exchange and Withdraw is off.")
+    egress: str = Field(
+        "", max_length=64, description="The address the key is bound to, one of GET /api/v1/exchanges; empty: any."
+    )
 
 
 class SecretsBody(_Given):
@@ -75,6 +78,17 @@ class ProblemOut(BaseModel):
     who_acts: str = Field(description=_WHO, examples=["trader"])
     action: str = Field(description="The next click: replace, guide, recheck, watch_only, copy_address or none.")
     copy_text: str | None = Field(serialization_alias="copy", description="A text to copy, such as an address to allow.")
+    link: str | None = Field(description="The page of the exchange on which the next step is taken.")
+
+
+class NoticeOut(BaseModel):
+    """Something worth mending on a key that works, such as a right it does not need."""
+
+    code: str = Field(examples=["excess_transfer"])
+    cause: str
+    remedy: str
+    box: str | None = Field(description="The tick box it is about, as the exchange calls it.")
+    link: str | None = Field(description="The page of the exchange on which it is mended.")
 
 
 class BalancesOut(BaseModel):
@@ -102,6 +116,8 @@ class CredentialOut(BaseModel):
     next_check_at: Moment | None
     expires_at: Moment | None
     allowed_ips: list[str] | None
+    egress: list[str] = Field(description="The addresses that the exchange sees this key used from: allow these.")
+    notices: list[NoticeOut]
     paused: bool
     quarantined_at: Moment | None = Field(description="Since when the key is used for checks only: it gained a right.")
     balances: BalancesOut | None
@@ -162,6 +178,7 @@ class ProblemDocument(BaseModel):
     existing_id: str | None = Field(None, description="The credential that holds the key already (`duplicate_key`).")
     credential_status: str | None = Field(None, description="The status that this key would show.")
     copy_text: str | None = Field(None, alias="copy", description="A text to copy, such as an address to allow.")
+    link: str | None = Field(None, description="The page of the exchange on which the next step is taken.")
 
 
 def present_credential(view: CredentialView, *, now: datetime) -> CredentialOut:
@@ -180,6 +197,8 @@ def present_credential(view: CredentialView, *, now: datetime) -> CredentialOut:
         next_check_at=view.next_check_at,
         expires_at=view.expires_at,
         allowed_ips=None if view.allowed_ips is None else list(view.allowed_ips),
+        egress=list(view.egress),
+        notices=[NoticeOut(code=n.code, cause=n.cause, remedy=n.remedy, box=n.box, link=n.link) for n in view.notices],
         paused=view.paused,
         quarantined_at=view.quarantined_at,
         balances=_present_balances(view.balances, now=now),
@@ -209,6 +228,7 @@ def make_problem(refused: ConnectRefused) -> Problem:
         "field": advice.field,
         "existing_id": refused.existing_id,
         "copy": advice.copy,
+        "link": advice.link,
         "credential_status": refused.status.value if refused.status else None,
     }
     extra |= {name: value for name, value in optional.items() if value is not None}
@@ -231,7 +251,12 @@ def _present_advice(advice: Advice | None) -> ProblemOut | None:
     if advice is None:
         return None
     return ProblemOut(
-        cause=advice.cause, remedy=advice.remedy, who_acts=advice.who_acts, action=advice.action, copy_text=advice.copy
+        cause=advice.cause,
+        remedy=advice.remedy,
+        who_acts=advice.who_acts,
+        action=advice.action,
+        copy_text=advice.copy,
+        link=advice.link,
     )
 
 

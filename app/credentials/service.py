@@ -24,6 +24,7 @@ from app.credentials.schedule_repository import ClaimedCheck
 from app.credentials.status import CHECK_TIME
 from app.credentials.views import CheckView, CredentialView, SupportCredentialView
 from app.exchanges.registry import Exchanges
+from app.exchanges.types import Exchange
 from app.exchanges.types import AccessPlan, Environment, Exchange
 from app.live.changes import ChangeKind
 from app.masking import Secret
@@ -74,12 +75,17 @@ class Credentials:
         entry = await self._attempts.read_entry(entered, on_step=on_step)
         fingerprint = self._fingerprint(entry)
         await self._refuse_held(principal, entry, fingerprint=fingerprint)
-        attempt = await self._attempts.try_key(entry, fingerprint, on_step=on_step)
+        way = await self._attempts.choose_way(entry.exchange.slug, wanted=entered.way)
+        attempt = await self._attempts.try_key(entry, fingerprint, way=way, on_step=on_step)
         credential_id = await self._books.insert(principal, attempt)
         if credential_id is None:  # the same key was connected while the exchange was asked
             await self._refuse_held(principal, entry, fingerprint=fingerprint)
             raise NotFound("account")
         return await self.get(principal, credential_id)
+
+    async def propose_way(self, exchange: Exchange) -> str:
+        """Return the way out that the next key of this exchange should use, so that the guide can show its address."""
+        return await self._attempts.choose_way(exchange.slug)
 
     async def check(
         self, principal: Principal, credential_id: str, *, reason: str = "manual", on_step: StepListener | None = None
@@ -125,7 +131,8 @@ class Credentials:
         entry = await self._attempts.read_entry(entered, on_step=on_step)
         fingerprint = self._fingerprint(entry)
         await self._refuse_held(principal, entry, fingerprint=fingerprint, but=row.id)
-        attempt = await self._attempts.try_key(entry, fingerprint, on_step=on_step)
+        way = await self._attempts.choose_way(row.exchange, wanted=row.way or "")
+        attempt = await self._attempts.try_key(entry, fingerprint, way=way, on_step=on_step)
         account_id = attempt.outcome.report.account_id if attempt.outcome.report else None
         if row.account_id and account_id and account_id != row.account_id:
             raise self._attempts.refuse("other_account", exchange, outcome=attempt.outcome)

@@ -8,6 +8,7 @@ from app.credentials.check_run import CheckOutcome
 from app.credentials.entry import hide_secrets
 from app.credentials.models import KeyCheck
 from app.credentials.records import write_evidence, write_grants, write_sheet, write_steps
+from app.credentials.repository import CredentialRow
 from app.credentials.status import tells_of_key
 from app.identifiers import create_id
 from app.masking import Secret
@@ -56,6 +57,11 @@ def make_pointers(check: KeyCheck) -> dict[str, Any]:
     """Return the credential's columns that lead to its newest checks, and repeat the newest."""
     telling = {"telling_check_id": check.id} if tells_of_key(check.code) else {}
     return {"newest_check_id": check.id, "checked_at": check.finished_at, "checked_code": check.code, **telling}
+
+
+def make_way_values(row: CredentialRow, outcome: CheckOutcome) -> dict[str, str | None]:
+    """Return the columns of the way out. The former one is worth knowing until a check has passed on the new one."""
+    return {"way": row.way, "former_way": None if outcome.code == "ok" else row.former_way}
 
 
 def make_balance_values(outcome: CheckOutcome) -> dict[str, Any]:

@@ -85,6 +85,7 @@ def describe_refusal(refused: ConnectRefused) -> dict[str, Any]:
         "tone": choose_refusal_tone(advice),
         "field": advice.field,
         "copy": split_addresses(advice),
+        "link": advice.link,
         "existing": f"/credentials/{refused.existing_id}" if refused.existing_id else None,
         "steps": [describe_step(step) for step in refused.steps],
     }

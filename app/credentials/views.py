@@ -80,7 +80,8 @@ class Advice:
     """An error as a person reads it: cause, remedy, who must act, and the one next click.
 
     `action` names the click: `replace` `guide` `recheck` `watch_only` `copy_address` `none`; `copy` holds the text to
-    copy (an address), where there is one. `field` names the form field the error belongs to, if any.
+    copy (an address), where there is one. `field` names the form field the error belongs to, if any; `link` is the page
+    of the exchange on which the next step is taken.
     """
 
     code: str
@@ -90,6 +91,19 @@ class Advice:
     action: str = "none"
     copy: str | None = None
     field: str | None = None
+    link: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something worth mending on a key that works. `box` is the tick box it is about, `link` the page to do it on."""
+
+    code: str
+    cause: str
+    remedy: str
+    box: str | None = None
+    copy: tuple[str, ...] = ()
+    link: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +136,7 @@ class CredentialView:
     """Everything its owner may see of a credential. `checking`: a check is under way, whatever the status.
 
     `quarantined_at`: since when its secret is used for checks only, because it may do more than it could.
+    `egress`: the addresses that its calls are seen to come from, `notices`: what is worth mending though it works.
     """
 
     id: str
@@ -145,6 +160,9 @@ class CredentialView:
     updated_at: datetime
     checking: bool = False
     quarantined_at: datetime | None = None
+    way: str | None = None
+    egress: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
     @property
     def needs_attention(self) -> bool:

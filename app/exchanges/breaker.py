@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.exchanges.errors import OutOfService, Resting, Unreachable
+from app.exchanges.errors import NoWayOut, OutOfService, Resting, Unreachable
 
 FAILURES_TO_OPEN = 5
 PROBE_EVERY_SECONDS = 30.0
@@ -75,7 +75,7 @@ class Breaker:
         admission = Admission(is_probe=self._take_part(call))
         try:
             yield admission
-        except (Unreachable, OutOfService):
+        except (Unreachable, OutOfService, NoWayOut):
             self._note_failure(admission)
             raise
         finally:

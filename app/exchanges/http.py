@@ -24,10 +24,10 @@ import aiohttp
 import httpx
 
 from app.exchanges.breaker import BreakerReading
-from app.exchanges.errors import OurFault, OutOfService, UndeclaredCall, Unreachable
+from app.exchanges.errors import NoWayOut, OurFault, OutOfService, UndeclaredCall, Unreachable
 from app.exchanges.retry import Attempts, Draw, RetryBudget
 from app.exchanges.traffic import Lane, LocalTraffic, Traffic
-from app.exchanges.transport import DirectTransport
+from app.exchanges.transport import DirectTransport, is_no_way_out
 from app.exchanges.turns import Sleep
 from app.exchanges.types import CallLimit
 
@@ -142,9 +142,9 @@ class ExchangeHttp:
         """Send one request, once, and return its whole answer. `within_seconds` may shorten the deadline.
 
         Raises UndeclaredCall for a host that is not allowed or a request that would not go out as written,
-        Unreachable when no answer came within the deadline, OutOfService when the answer is too large or compressed
-        against our wish; and without asking: OurFault when the time was over before, RateLimited when a limit leaves
-        no place soon, Resting while the breaker is open.
+        Unreachable when no answer came within the deadline, NoWayOut when our own way failed, OutOfService when the
+        answer is too large or compressed against our wish; and without asking: OurFault when the time was over before,
+        RateLimited when a limit leaves no place soon, Resting while the breaker is open.
         """
         transport = self._choose_transport(request.url, call=call)
         built = self._build(request)
@@ -169,15 +169,16 @@ class ExchangeHttp:
         if within_seconds <= 0:  # it stood still while it waited for a place
             raise OurFault(call=call)
         reply: Reply | None = None
+        is_ours = False
         started = self.monotonic()
         try:
             async with asyncio.timeout(within_seconds):
                 reply = await self._exchange(transport, built, call=call, started=started)
-        except (httpx.HTTPError, aiohttp.ClientError, OSError):
-            reply = None
+        except (httpx.HTTPError, aiohttp.ClientError, OSError) as error:
+            is_ours = is_no_way_out(error)
         # raised out here: inside the except block the client's error, which may hold the URL, would hang on ours
         if reply is None:
-            raise Unreachable(call=call)
+            raise NoWayOut(call=call) if is_ours else Unreachable(call=call)
         return reply
 
     def _build(self, request: OutgoingRequest) -> httpx.Request | None:

@@ -91,6 +91,11 @@ class Exchanges:
         self._turns = KeyTurns(sleep=sleep)
         self._offsets: dict[str, ClockOffset] = {}
 
+    @property
+    def ways(self) -> tuple[str, ...]:
+        """The names of the ways out, the default one first."""
+        return tuple(self._ways)
+
     def list_all(self) -> list[Exchange]:
         """Return the exchanges on offer, sorted by name."""
         return sorted((kind.exchange for kind in self._kinds.values()), key=lambda exchange: exchange.name.lower())

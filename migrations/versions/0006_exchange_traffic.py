@@ -27,6 +27,7 @@ def upgrade() -> None:
         op.add_column("credentials", sa.Column(name, kind, nullable=True))
     op.add_column("credential_checks", sa.Column("public_outcome", sa.String(32), nullable=True))
     op.create_index("ix_credentials_exchange_environment_checked_at", "credentials", ["exchange", "environment", "checked_at"])
+    op.execute("UPDATE credentials SET way = 'direct'")  # until now there was no other
     op.execute(f"UPDATE credentials SET checked_at = {_NEWEST.format('finished_at')}, checked_code = {_NEWEST.format('code')}")
 
 

@@ -76,6 +76,13 @@ function markField(name, text) {
   place.append(error);
 }
 
+/** Show the way to the exchange's own page, where the next step is taken there. */
+function drawKeyPage(link) {
+  const place = find("key-page");
+  place.hidden = !link;
+  if (link) place.querySelector("a").href = link;
+}
+
 function drawAddresses(addresses) {
   const place = find("addresses");
   place.replaceChildren();
@@ -99,6 +106,7 @@ function refuse(problem) {
   who.textContent = who.dataset[problem.who_acts] ?? who.dataset.operator;
   find("refusal-icon").dataset.tone = problem.tone;
   drawAddresses(problem.copy ?? []);
+  drawKeyPage(problem.link);
   const existing = find("existing");
   existing.hidden = !problem.existing;
   if (problem.existing) existing.querySelector("a").href = problem.existing;

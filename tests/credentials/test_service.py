@@ -25,7 +25,7 @@ KEYS = [(key.exchange, key.scenario) for key in list_keys()]
 @pytest.mark.parametrize(("exchange", "scenario"), KEYS, ids=lambda part: part)
 async def test_every_sandbox_key_gives_what_it_promises(bench: Bench, exchange: str, scenario: str) -> None:
     key = bench.key(exchange, scenario)
-    server = Server(clock=bench.state.clock, egress=bench.state.settings.egress)
+    server = Server(clock=bench.state.clock, egress=bench.state.settings.egress_addresses)
     rehearsed = await play(find_adapters()[exchange], key, probes=ProbePolicy.HARMLESS, server=server)
     before = await bench.dump()
     if key.stored:
