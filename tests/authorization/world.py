@@ -1,5 +1,6 @@
 """The people, keys and open doors that the authorization table speaks of, made through the product's own pages and calls."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -70,7 +71,8 @@ class World:
     async def ask(self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **sent: Any) -> httpx.Response:
         """Send one request without any memory of the one before."""
         self.client.cookies.clear()
-        return await self.client.request(method, path, headers={**(headers or {}), **sent.pop("headers", {})}, **sent)
+        async with asyncio.timeout(10):
+            return await self.client.request(method, path, headers={**(headers or {}), **sent.pop("headers", {})}, **sent)
 
     async def begin_sign_in(self, name: str) -> dict[str, str]:
         """Give e-mail and password; returns the headers of further requests: half a session where a factor is due."""
@@ -109,9 +111,9 @@ class World:
                 await session.execute(table.delete())
             for table in Base.metadata.sorted_tables:
                 kept = [column.name for column in table.columns if column.computed is None]
-                for row in self.stored[table.name]:
-                    values = {name: null() if row[name] is None else row[name] for name in kept}
-                    await session.execute(table.insert().values(values))
+                rows = [{name: null() if row[name] is None else row[name] for name in kept} for row in self.stored[table.name]]
+                if rows:
+                    await session.execute(table.insert().values(rows))
 
 
 def keep_cookies(answer: httpx.Response) -> dict[str, str]:
