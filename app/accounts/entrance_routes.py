@@ -171,6 +171,8 @@ def render_sign_in(
         is_new=is_new,
         passkeys=locate_passkeys(request),
         is_open=request.app.state.settings.open_sign_up == "on",
+        has_mail=request.app.state.mailer.is_on,
+        done=request.query_params.get("done", ""),
     )
 
 

@@ -1,23 +1,26 @@
-"""People as operators see them: who there is, invitations, roles, disabling and enabling."""
+"""People as operators see them: who there is, invitations, roles, disabling and enabling, ending sessions."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from app.accounts import repository
+from app.accounts import familiar_repository, people_repository, repository, reset_repository
 from app.accounts.current_user import Principal
 from app.accounts.entrances import INVITATION, InvitationView, view_invitation
 from app.accounts.entry import EntryRefused, demand_email, demand_password, parse_email
+from app.accounts.factors import Factors, FactorsView
 from app.accounts.models import Invitation, User
 from app.accounts.roles import Role, parse_roles
 from app.accounts.tokens import build_link, create_token, hash_token
-from app.accounts.work import TAKEN, AccountWork, is_like_an_id
+from app.accounts.work import TAKEN, is_like_an_id
 from app.db import release
 from app.identifiers import create_id
 from app.masking import Secret
 from app.web.errors import NotFound, Problem
 
 INVITATION_LASTS = timedelta(days=7)
+PAGE_SIZE = 50  # people
+LONGEST_QUERY = 254
 
 
 class RoleRefused(Problem):
@@ -42,6 +45,26 @@ class UserView:
 
 
 @dataclass(frozen=True, slots=True)
+class PeoplePage:
+    """People by e-mail; `total` is how many fit the query, `after` the cursor of the next page, None at the end."""
+
+    people: tuple[UserView, ...]
+    query: str
+    total: int
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PersonView:
+    """What operators see of one person: how they get in, counted, and nothing that would open a door."""
+
+    user: UserView
+    factors: FactorsView
+    sessions: int
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class IssuedInvitation:
     """A new invitation and its link, which is shown once."""
 
@@ -60,7 +83,7 @@ def _demand_roles(roles: Iterable[Role]) -> frozenset[Role]:
     return chosen
 
 
-class People(AccountWork):
+class People(Factors):
     """What operators and the command line do. `actor` is None when the server's own command acts."""
 
     async def add_user(self, email: str, *, password: Secret, roles: Iterable[Role], actor: Principal | None = None) -> UserView:
@@ -75,10 +98,24 @@ class People(AccountWork):
         self._record("user.created", owner_id=user.id, actor=actor, object_id=user.id, detail={"roles": ", ".join(user.roles)})
         return _view(user)
 
-    async def list_users(self) -> list[UserView]:
-        """Return people by e-mail with when each was last seen, at most repository.MOST_SHOWN."""
-        seen = await repository.list_last_seen(self._session)
-        return [_view(user, seen.get(user.id)) for user in await repository.list_users(self._session)]
+    async def list_people(self, *, query: str = "", after: str | None = None, limit: int = PAGE_SIZE) -> PeoplePage:
+        """Return people whose e-mail holds the query, from the cursor on, with when each was last seen."""
+        wanted = query.strip().lower()[:LONGEST_QUERY]
+        cursor = after if after and is_like_an_id(after) else None
+        rows = await people_repository.list_people(self._session, query=wanted, after_id=cursor, limit=limit + 1)
+        shown = rows[:limit]
+        seen = await people_repository.list_last_seen(self._session, [user.id for user in shown])
+        total = await people_repository.count_people(self._session, query=wanted)
+        views = tuple(_view(user, seen.get(user.id)) for user in shown)
+        return PeoplePage(views, wanted, total, shown[-1].id if len(rows) > limit else None)
+
+    async def show_person(self, user_id: str) -> PersonView:
+        """Return one person. Raises NotFound."""
+        user, now = await self._demand_user(user_id), self._clock()
+        seen = await people_repository.list_last_seen(self._session, [user.id])
+        sessions = await repository.list_sessions(self._session, user_id=user.id, now=now)
+        tokens = await repository.list_tokens(self._session, user_id=user.id, now=now)
+        return PersonView(_view(user, seen.get(user.id)), await self.list_factors(user.id), len(sessions), len(tokens))
 
     async def find_user(self, email: str) -> UserView:
         """Return the person with this e-mail. Raises NotFound."""
@@ -103,16 +140,26 @@ class People(AccountWork):
         return _view(user)
 
     async def disable(self, user_id: str, *, actor: Principal | None = None) -> UserView:
-        """Shut a person out: sessions end now, API tokens stop working. Raises NotFound or RoleRefused."""
+        """Shut a person out: sessions, API tokens and links end now, for good. Raises NotFound or RoleRefused."""
         operators = await repository.list_operators_to_change(self._session)
         user = await self._demand_user(user_id)
         _demand_other_operator(user, operators=operators, actor=actor)
         if user.disabled_at is None:
-            user.disabled_at = self._clock()
-            await repository.revoke_sessions(self._session, user_id=user.id, now=self._clock())
-            self._record("user.disabled", owner_id=user.id, actor=actor, object_id=user.id, detail={"email": user.email})
+            now = self._clock()
+            user.disabled_at = now
             await self._session.flush()
+            await self._end_all(user.id, now=now)
+            await people_repository.revoke_tokens(self._session, user_id=user.id, now=now)
+            self._record("user.disabled", owner_id=user.id, actor=actor, object_id=user.id, detail={"email": user.email})
         return _view(user)
+
+    async def sign_out_everywhere(self, user_id: str, *, actor: Principal | None = None) -> int:
+        """End all sessions of a person, who may sign in again; API tokens stay. Returns how many. Raises NotFound."""
+        user = await self._demand_user(user_id)
+        ended = await self._end_all(user.id, now=self._clock())
+        detail = {"email": user.email, "sessions": str(ended)}
+        self._record("session.all_revoked", owner_id=user.id, actor=actor, object_id=user.id, detail=detail)
+        return ended
 
     async def enable(self, user_id: str, *, actor: Principal | None = None) -> UserView:
         """Let a disabled person in again; they sign in anew. Raises NotFound."""
@@ -158,6 +205,12 @@ class People(AccountWork):
         if not is_known or not await repository.delete_invitations(self._session, kind=INVITATION, invitation_id=invitation_id):
             raise NotFound("invitation")
         self._record("invitation.cancelled", owner_id=principal.user_id, actor=principal, object_id=invitation_id)
+
+    async def _end_all(self, user_id: str, *, now: datetime) -> int:
+        """End sessions and links of a person, and forget the browsers that were known."""
+        await reset_repository.end_links(self._session, user_id=user_id, now=now)
+        await familiar_repository.forget_places(self._session, user_id=user_id)
+        return await repository.revoke_sessions(self._session, user_id=user_id, now=now)
 
     async def _demand_user(self, user_id: str) -> User:
         user = await repository.get_user(self._session, user_id) if is_like_an_id(user_id) else None

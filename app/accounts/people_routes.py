@@ -1,4 +1,4 @@
-"""The operator's /people page: who there is, invitations, roles, disabling and enabling."""
+"""The operator's /people page: who there is, found by e-mail, and invitations."""
 
 from typing import Annotated, Any
 
@@ -7,7 +7,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from app.accounts.current_user import FreshProof, PageOperator, PageOperatorFresh, Principal
 from app.accounts.entry import EntryRefused
-from app.accounts.people import IssuedInvitation
+from app.accounts.people import LONGEST_QUERY, IssuedInvitation
 from app.accounts.requests import AccountsDep, redirect
 from app.accounts.roles import ROLE_WORDS, Role, parse_roles
 from app.accounts.service import Accounts
@@ -16,13 +16,19 @@ from app.web.pages import Pages
 
 router = APIRouter(include_in_schema=False)
 Inviting = Annotated[Principal, Depends(FreshProof(Role.OPERATOR, keeps=("role", "email")))]
-Choosing = Annotated[Principal, Depends(FreshProof(Role.OPERATOR, keeps=("role",)))]
 _NO_FORM = Form([("role", Role.TRADER.value)])
 
 
 @router.get("/people")
 async def show_people(request: Request, principal: PageOperator, accounts: AccountsDep) -> HTMLResponse:
     return await _render(request, principal, accounts=accounts)
+
+
+@router.post("/people")
+async def search_people(request: Request, principal: PageOperator, accounts: AccountsDep) -> HTMLResponse:
+    """Find people. A POST, like support's search: e-mail addresses stay out of URLs, and so out of logs and histories."""
+    form = await read_form(request)
+    return await _render(request, principal, accounts=accounts, query=form.get("q", ""), after=form.get("after", ""))
 
 
 @router.post("/people/invitations")
@@ -41,36 +47,21 @@ async def cancel_invitation(invitation_id: str, principal: PageOperatorFresh, ac
     return redirect("/people?done=invitation")
 
 
-@router.post("/people/{user_id}/roles")
-async def set_roles(request: Request, user_id: str, principal: Choosing, accounts: AccountsDep) -> Response:
-    form = await read_form(request)
-    await accounts.set_roles(user_id, roles=parse_roles(form.list_values("role")), actor=principal)
-    return redirect("/people?done=roles")
-
-
-@router.post("/people/{user_id}/disable")
-async def disable(user_id: str, principal: PageOperatorFresh, accounts: AccountsDep) -> Response:
-    await accounts.disable(user_id, actor=principal)
-    return redirect("/people?done=disabled")
-
-
-@router.post("/people/{user_id}/enable")
-async def enable(user_id: str, principal: PageOperatorFresh, accounts: AccountsDep) -> Response:
-    await accounts.enable(user_id, actor=principal)
-    return redirect("/people?done=enabled")
-
-
 async def _render(
     request: Request,
     principal: Principal,
     *,
     accounts: Accounts,
+    query: str = "",
+    after: str = "",
     refused: EntryRefused | None = None,
     issued: IssuedInvitation | None = None,
     form: Form = _NO_FORM,
 ) -> HTMLResponse:
     context: dict[str, Any] = {
-        "people": await accounts.list_users(),
+        "found": await accounts.list_people(query=query, after=after),
+        "is_first": not after,
+        "longest": LONGEST_QUERY,
         "invitations": await accounts.list_invitations(),
         "me": principal.user_id,
         "issued": issued,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import CursorResult, String, cast, delete, exists, func, or_, select, update
+from sqlalchemy import CursorResult, String, cast, delete, exists, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts.factor_models import Passkey, PendingSignIn, TotpFactor
@@ -16,7 +16,6 @@ from app.audit import AuditEvent
 IDLE_FOR = timedelta(hours=1)
 LASTS_FOR = timedelta(hours=12)
 TOUCH_AFTER = timedelta(minutes=1)
-MOST_SHOWN = 500  # people on one page of the operator's list
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,19 +100,6 @@ async def get_user(session: AsyncSession, user_id: str) -> User | None:
 
 async def get_user_by_email(session: AsyncSession, email: str) -> User | None:
     return (await session.execute(select(User).where(User.email == email))).scalar_one_or_none()
-
-
-async def list_users(session: AsyncSession) -> list[User]:
-    """Return people by e-mail, at most MOST_SHOWN."""
-    return list((await session.execute(select(User).order_by(User.email).limit(MOST_SHOWN))).scalars())
-
-
-async def list_last_seen(session: AsyncSession) -> dict[str, datetime]:
-    """Return when each person last used a browser session."""
-    rows = await session.execute(
-        select(UserSession.user_id, func.max(UserSession.last_seen_at).label("at")).group_by(UserSession.user_id)
-    )
-    return {row.user_id: row.at for row in rows}
 
 
 async def list_operators_to_change(session: AsyncSession) -> list[str]:

@@ -8,6 +8,8 @@ from app.accounts import (
     entrance_routes,
     factor_routes,
     people_routes,
+    person_routes,
+    reset_routes,
     security_routes,
     step_up_routes,
 )
@@ -19,4 +21,6 @@ router.include_router(security_routes.router)
 router.include_router(step_up_routes.router)
 router.include_router(factor_routes.router)
 router.include_router(people_routes.router)
+router.include_router(person_routes.router)
+router.include_router(reset_routes.router)
 router.include_router(activity_routes.router)

@@ -7,6 +7,7 @@ import typer
 
 from app.accounts.passwords import Passwords
 from app.accounts.people import UserView
+from app.accounts.resets import BY_COMMAND, FACTOR_LINK, PASSWORD_LINK, IssuedLink
 from app.accounts.roles import Role, Scope
 from app.accounts.service import Accounts
 from app.clock import utc_now
@@ -16,7 +17,7 @@ from app.settings import Settings
 
 Result = TypeVar("Result")
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
-users = typer.Typer(help="People: add, list, set-role, disable.", no_args_is_help=True)
+users = typer.Typer(help="People: add, list, set-role, disable, enable, sign-out, reset, reset-factors.", no_args_is_help=True)
 tokens = typer.Typer(help="Personal API tokens: add, list, revoke.", no_args_is_help=True)
 
 
@@ -46,9 +47,19 @@ def add_user(
 @users.command("list")
 def list_users(as_json: Json = False) -> None:
     """List everybody with their roles."""
-    people = work(lambda accounts: accounts.list_users())
+    people = work(_list_everybody)
     lines = [f"{user.email}  {', '.join(sorted(user.roles))}{'  disabled' if user.disabled_at else ''}" for user in people]
     answer([describe_user(user) for user in people], as_json=as_json, lines=lines)
+
+
+async def _list_everybody(accounts: Accounts) -> list[UserView]:
+    found: list[UserView] = []
+    page = await accounts.list_people()
+    found += page.people
+    while page.after is not None:
+        page = await accounts.list_people(after=page.after)
+        found += page.people
+    return found
 
 
 @users.command("set-role")
@@ -64,12 +75,53 @@ def set_role(email: str, role: Annotated[list[Role], typer.Option(help="The role
 
 @users.command("disable")
 def disable(email: str) -> None:
-    """Shut a person out: sessions end now, API tokens stop working."""
+    """Shut a person out: sessions end now, API tokens are revoked for good."""
 
     async def change(accounts: Accounts) -> UserView:
         return await accounts.disable((await accounts.find_user(email)).id)
 
     typer.echo(f"{work(change).email} is disabled")
+
+
+@users.command("enable")
+def enable(email: str) -> None:
+    """Let a disabled person sign in again. API tokens have to be made anew."""
+
+    async def change(accounts: Accounts) -> UserView:
+        return await accounts.enable((await accounts.find_user(email)).id)
+
+    typer.echo(f"{work(change).email} is enabled")
+
+
+@users.command("sign-out")
+def sign_out(email: str) -> None:
+    """End all sessions of a person."""
+
+    async def end(accounts: Accounts) -> int:
+        return await accounts.sign_out_everywhere((await accounts.find_user(email)).id)
+
+    typer.echo(f"{work(end)} sessions of {email} are ended")
+
+
+@users.command("reset")
+def reset(email: str, as_json: Json = False) -> None:
+    """Print a one-time link with which the person chooses a new password. The second factor is asked for as before."""
+    _print_link(email, kind=PASSWORD_LINK, as_json=as_json)
+
+
+@users.command("reset-factors")
+def reset_factors(email: str, as_json: Json = False) -> None:
+    """Print a one-time link with which the person, by password, removes lost second factors."""
+    _print_link(email, kind=FACTOR_LINK, as_json=as_json)
+
+
+def _print_link(email: str, *, kind: str, as_json: bool) -> None:
+    async def make(accounts: Accounts) -> IssuedLink:
+        return await accounts.make_link((await accounts.find_user(email)).id, kind=kind, way=BY_COMMAND)
+
+    made = work(make)
+    told = {"link": made.link, "email": made.email, "expires_at": made.expires_at}
+    answer(told, as_json=as_json, lines=[made.link, "(works once, for one hour; hand it to the person yourself)"])
 
 
 @tokens.command("add")

@@ -12,7 +12,13 @@ from tests.accounts.doors import Unit, add_person, count_rows, list_actions, sig
 from tests.people import SignedIn
 
 MakeClient = Callable[[], httpx.AsyncClient]
-OWN_PAGES = [("GET", "/security"), ("GET", "/activity"), ("POST", "/security/password"), ("POST", "/security/tokens")]
+OWN_PAGES = [
+    ("GET", "/security"),
+    ("GET", "/activity"),
+    ("GET", "/activity.csv"),
+    ("POST", "/security/password"),
+    ("POST", "/security/tokens"),
+]
 FACTOR_PAGES = [
     ("GET", "/security/confirm"),
     ("POST", "/security/confirm"),
@@ -37,6 +43,11 @@ OWN_ROWS = [
 ]
 OPERATOR_PAGES = [
     ("GET", "/people"),
+    ("POST", "/people"),
+    ("GET", "/people/usr_x"),
+    ("POST", "/people/usr_x/sign-out"),
+    ("POST", "/people/usr_x/reset-link"),
+    ("POST", "/people/usr_x/factor-reset"),
     ("POST", "/people/invitations"),
     ("POST", "/people/invitations/inv_x/cancel"),
     ("POST", "/people/usr_x/roles"),
