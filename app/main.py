@@ -46,6 +46,7 @@ from app.support import routes as support_pages
 from app.traffic.service import SharedTraffic
 from app.vault.boot import open_vault
 from app.web import errors, gallery, policy_reports, security, theme
+from app.web.documents import describe_refusals
 from app.web.pages import Pages
 from app.worker import Worker
 
@@ -108,6 +109,7 @@ def create_app(settings: Settings, *, outside: Outside | None = None, runs_worke
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json",
+        responses=describe_refusals(404),
         lifespan=lifespan,
     )
     app.state.settings = settings

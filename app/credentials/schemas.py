@@ -42,7 +42,7 @@ class ConnectBody(_Given):
     label: str = Field("", max_length=400, description="At most 40 characters; empty: the exchange's name.")
     plan: str = Field("balances", max_length=16, description="`balances` or `trading`.")
     secrets: dict[str, Secret] = Field(max_length=8, description="One value per field of the exchange. Never returned.")
-    attested: bool = Field(False, description="You looked at the exchange and Withdraw is off.")
+    attested: bool = Field(False, strict=True, description="You looked at the exchange and Withdraw is off.")
     egress: str = Field(
         "", max_length=64, description="The address the key is bound to, one of GET /api/v1/exchanges; empty: any."
     )
@@ -53,7 +53,7 @@ class SecretsBody(_Given):
 
     model_config = ConfigDict(json_schema_extra={"example": {"secrets": _EXAMPLE_SECRETS}})
     secrets: dict[str, Secret] = Field(max_length=8, description="One value per field of the exchange. Never returned.")
-    attested: bool = Field(False, description="You looked at the exchange and Withdraw is off.")
+    attested: bool = Field(False, strict=True, description="You looked at the exchange and Withdraw is off.")
 
 
 class UpdateBody(_Given):

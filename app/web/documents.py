@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 _WORDS = {
     401: "No valid token.",
     403: "The token's scope or the role does not allow this.",
+    404: "There is nothing at this address.",
     422: "A parameter cannot be used.",
 }
 
