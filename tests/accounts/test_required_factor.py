@@ -1,0 +1,70 @@
+"""On a public address support and operators get nothing but the set-up page until they have a second factor."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from app.accounts.roles import Role
+from app.settings import Settings
+from tests.accounts.authenticator import Authenticator
+from tests.accounts.doors import Unit, add_person, sign_in
+from tests.accounts.factors import add_passkey, set_up_app
+from tests.pages import Page
+
+PUBLIC = "https://keydeck.example.org"
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return settings.model_copy(update={"public_url": PUBLIC})
+
+
+@pytest.fixture
+async def client(app: Any) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app=app, client=("198.51.100.7", 50000))
+    headers = {"Sec-Fetch-Site": "same-origin", "Origin": PUBLIC}
+    async with httpx.AsyncClient(transport=transport, base_url=PUBLIC, headers=headers) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("role", [Role.SUPPORT, Role.OPERATOR])
+async def test_staff_get_nothing_but_the_set_up(app: Any, client: httpx.AsyncClient, clock: Any, role: Role) -> None:
+    user = await add_person(app, "help@example.org", role, Role.TRADER)
+    await sign_in(client, user.email)
+    for path in ("/", "/support", "/credentials", "/security", "/activity", "/exchanges", "/people", "/credentials/connect/htx"):
+        asked = await client.get(path)
+        assert asked.status_code == 303, path
+        assert asked.headers["location"] == "/security/two-step", path
+    assert (await client.get("/api/v1/account")).json()["code"] == "factor_needed"
+    page = Page(await client.get("/security/two-step"))
+    assert "Your role needs one" in page.text
+    _, codes = await set_up_app(client, clock)
+    assert len(codes) == 10
+    assert (await client.get("/support")).status_code == 200
+    assert (await client.get("/api/v1/account")).status_code == 200
+    assert (await client.post("/security/two-step/app/remove")).status_code == 409
+    assert (await client.get("/support")).status_code == 200
+
+
+async def test_a_passkey_will_do_and_the_last_one_stays(app: Any, client: httpx.AsyncClient) -> None:
+    user = await add_person(app, "help@example.org", Role.SUPPORT)
+    await sign_in(client, user.email)
+    first = Authenticator(origin=PUBLIC)
+    made = await add_passkey(client, first)
+    assert 'href="/support"' in made.text
+    assert (await client.get("/support")).status_code == 200
+    async with Unit(app) as accounts:
+        (found,) = (await accounts.list_factors(user.id)).passkeys
+    refused = await client.post(f"/security/passkeys/{found.id}/remove")
+    assert refused.status_code == 409
+    assert "Your role needs a second factor" in refused.text
+    await add_passkey(client, Authenticator(origin=PUBLIC, credential_id=b"second"))
+    assert (await client.post(f"/security/passkeys/{found.id}/remove")).status_code == 303
+
+
+async def test_a_trader_needs_none(app: Any, client: httpx.AsyncClient) -> None:
+    user = await add_person(app, "one@example.org", Role.TRADER)
+    await sign_in(client, user.email)
+    assert (await client.get("/credentials")).status_code == 200
