@@ -218,7 +218,7 @@ async def use_stored(client: httpx.AsyncClient, bearer: Mapping[str, str], page:
         "/operations",
     ):
         await client.get(path)
-    await client.post("/support", data={"q": EMAIL})
+    await client.post("/support", data={"q": EMAIL, "ticket": "4821"})
     await client.get("/metrics")
     gone = await client.delete(call, headers=bearer)
     assert gone.status_code == 204

@@ -1,5 +1,6 @@
 """Reads credentials: their owner's lists and pages, and what support may find."""
 
+import re
 from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -26,6 +27,7 @@ SUPPORT_ROWS = 100
 SUPPORT_CHECKS = 10
 SHORTEST_EMAIL = 3
 _ID_PREFIX = "crd_"
+_FINGERPRINT = re.compile(r"[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}")
 
 
 class Lookups:
@@ -67,17 +69,13 @@ class Lookups:
         return [describe_check(check, exchange=exchange, egress=egress) for check in checks]
 
     async def find_for_support(self, query: str) -> list[SupportCredentialView]:
-        """Return credentials by id, or by the beginning of the owner's e-mail (three characters at least)."""
+        """Return credentials by id, by fingerprint as pages show it, or by the beginning of the owner's e-mail."""
         asked = query.strip().lower()
-        by_id = asked.startswith(_ID_PREFIX)
-        if not by_id and len(asked) < SHORTEST_EMAIL:
+        by = name_handle(asked)
+        if by is None:
             return []
-        found = await repository.list_rows_for_support(
-            self._session,
-            credential_id=asked if by_id else None,
-            email=None if by_id else asked,
-            limit=SUPPORT_ROWS,
-        )
+        handle = asked.replace("-", "") if by == "fingerprint" else asked
+        found = await repository.list_rows_for_support(self._session, limit=SUPPORT_ROWS, **{by: handle})
         known = await repository.list_check_rows_for_support(self._session, _list_check_ids([row for row, _ in found]))
         recent = await repository.list_recent_for_support(self._session, [row.id for row, _ in found], limit=SUPPORT_CHECKS)
         now = self._clock()
@@ -115,6 +113,15 @@ class Lookups:
             return ""
         site = self._exchanges.site(row.exchange, Environment(row.environment))
         return site.keys_url if site is not None else ""
+
+
+def name_handle(asked: str) -> str | None:
+    """Return by what a query of support's asks: `credential_id`, `fingerprint` or `email`; None when it is too short for any."""
+    if asked.startswith(_ID_PREFIX):
+        return "credential_id"
+    if _FINGERPRINT.fullmatch(asked):
+        return "fingerprint"
+    return "email" if len(asked) >= SHORTEST_EMAIL else None
 
 
 def _list_check_ids(rows: Sequence[CredentialRow]) -> list[str]:

@@ -219,12 +219,19 @@ async def list_checks(
 
 
 async def list_rows_for_support(
-    session: AsyncSession, *, credential_id: str | None, email: str | None, limit: int
+    session: AsyncSession,
+    *,
+    limit: int,
+    credential_id: str | None = None,
+    email: str | None = None,
+    fingerprint: str | None = None,
 ) -> list[tuple[CredentialRow, str]]:
-    """Return credentials by id or by the beginning of their owner's e-mail, each with that e-mail, without balances."""
+    """Return credentials by id, by the beginning of their fingerprint or of their owner's e-mail, each with that e-mail."""
     query = select(Credential.__table__, User.email.label("email")).join(User, User.id == Credential.user_id)
     if credential_id is not None:
         query = query.where(Credential.id == credential_id)
+    if fingerprint is not None:
+        query = query.where(Credential.fingerprint.startswith(fingerprint, autoescape=True))
     if email is not None:
         query = query.where(User.email.startswith(email, autoescape=True))
     rows = (await session.execute(query.order_by(User.email, Credential.id).limit(limit))).mappings()

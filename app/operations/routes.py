@@ -9,6 +9,7 @@ from app.accounts.current_user import PageOperator
 from app.db import SessionDep
 from app.masking import Secret
 from app.operations.health import Health
+from app.operations.look_ups_repository import list_look_ups_for_operations
 from app.operations.metrics import CONTENT_TYPE
 from app.operations.service import Operations
 from app.settings import Settings
@@ -89,6 +90,7 @@ async def show_operations(request: Request, principal: PageOperator, session: Se
         "operations/operations.html",
         overview=overview,
         readiness=readiness,
+        look_ups=await list_look_ups_for_operations(session, now=state.clock()),
         settings=state.settings,
         has_worker=state.worker is not None,
     )

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from app.accounts.current_user import ApiSupport
 from app.credentials.views import SupportCredentialView
 from app.support.routes import open_support
-from app.support.service import LONGEST_QUERY, SHORTEST_QUERY, LookUp
+from app.support.service import LONGEST_QUERY, LONGEST_TICKET, SHORTEST_QUERY, LookUp
 from app.web.documents import describe_refusals
 
 router = APIRouter(prefix="/api/v1/support", tags=["support"])
@@ -52,24 +52,27 @@ class SupportLookUpOut(BaseModel):
     left_out: int = Field(description="Matches beyond the first 20; search more narrowly.", examples=[0])
 
 
-@router.get("/credentials", responses=describe_refusals(401, 403, 422))
+@router.get("/credentials", responses=describe_refusals(401, 403, 422, 429))
 async def find_credentials(
     request: Request,
     principal: ApiSupport,
     q: Annotated[
         str,
         Query(
-            description="The owner's e-mail, or a credential's id.",
+            description="The owner's e-mail, a credential's id, or a key's fingerprint as its owner's page shows it.",
             min_length=SHORTEST_QUERY,
             max_length=LONGEST_QUERY,
             examples=["trader@example.org"],
         ),
     ],
+    ticket: Annotated[
+        str, Query(description="Number of the customer's ticket: written to their activity.", max_length=LONGEST_TICKET)
+    ] = "",
 ) -> SupportLookUpOut:
-    """Find credentials by owner or id. Each look-up is written to the owner's activity."""
+    """Find credentials by owner, id or fingerprint. Each look-up is written to the owner's activity; at most 200 an hour."""
     # a GET's session only reads, and what was seen must be recorded: hence a writing unit of its own
     async with request.app.state.database.write() as session:
-        return present(await open_support(request, session).look_up(principal, q))
+        return present(await open_support(request, session).look_up(principal, q, ticket=ticket, needs_ticket=False))
 
 
 def present(found: LookUp) -> SupportLookUpOut:

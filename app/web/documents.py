@@ -9,6 +9,7 @@ _WORDS = {
     403: "The token's scope or the role does not allow this.",
     404: "There is nothing at this address.",
     422: "A parameter cannot be used.",
+    429: "Too many of these calls; `Retry-After` says when the next one is taken.",
 }
 
 

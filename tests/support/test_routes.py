@@ -13,6 +13,7 @@ from app.credentials.records import write_sheet
 from app.exchanges.types import BalanceSheet
 from tests.balances.views import make_balance
 from tests.operations.rows import add_check, add_credential
+from tests.pages import Form, Page
 from tests.people import EMAIL, SignedIn
 
 HIDDEN = {
@@ -21,6 +22,7 @@ HIDDEN = {
     "fingerprint": "f1ngerpr1ntcanaryf1ngerpr1ntcana",
     "account_id": "acc0untcanary77",
 }
+TICKET = "4821"
 TOLD, ADDRESS, SEEN, AMOUNT = "t0ldWordsCanary", "198.51.100.77", "198.51.100.88", "8765432.12345678"
 
 
@@ -81,7 +83,7 @@ async def test_nothing_of_the_key_reaches_the_template_the_page_or_the_api(
 
     monkeypatch.setattr(app.state.pages, "write", listen)
     for query in (EMAIL, credential_id, credential_id.upper(), "example.org"):
-        page = await signed_in.client.post("/support", data={"q": query})
+        page = await signed_in.client.post("/support", data={"ticket": TICKET, "q": query})
         answer = await signed_in.client.get("/api/v1/support/credentials", params={"q": query})
         assert find_hidden(page.text + answer.text + str(page.headers) + str(answer.headers)) == []
     assert len(contexts) == 4
@@ -89,7 +91,7 @@ async def test_nothing_of_the_key_reaches_the_template_the_page_or_the_api(
 
 
 async def test_the_page_says_why_and_what_to_answer(signed_in: SignedIn, credential_id: str) -> None:
-    page = (await signed_in.client.post("/support", data={"q": f"  {EMAIL.upper()} "})).text
+    page = (await signed_in.client.post("/support", data={"ticket": TICKET, "q": f"  {EMAIL.upper()} "})).text
     assert f'data-credential="{credential_id}"' in page
     assert 'data-status="ip-not-allowed"' in page
     assert "<code>ip_not_allowed</code>" in page
@@ -110,7 +112,7 @@ async def test_the_api_gives_the_same_facts(signed_in: SignedIn, credential_id: 
 
 
 async def test_the_owner_sees_each_look_up(app: Any, signed_in: SignedIn, credential_id: str) -> None:
-    await signed_in.client.post("/support", data={"q": EMAIL})
+    await signed_in.client.post("/support", data={"ticket": TICKET, "q": EMAIL})
     await signed_in.client.get("/api/v1/support/credentials", params={"q": credential_id})
     async with app.state.database.read() as session:
         rows = (
@@ -121,13 +123,35 @@ async def test_the_owner_sees_each_look_up(app: Any, signed_in: SignedIn, creden
     assert "upport" in page
 
 
+async def test_the_ticket_is_needed_and_shown_to_the_customer(signed_in: SignedIn, credential_id: str) -> None:
+    refused = Page(await signed_in.client.post("/support", data={"q": EMAIL, "ticket": "  "}))
+    form = Form(refused.find(tag="form", role="search")[0])
+    assert refused.status == 422
+    assert refused.find(tag="p", id="ticket-error")
+    assert credential_id not in refused.html
+    found = await signed_in.client.post("/support", data={**form.values, "ticket": "<b>4821"})
+    assert credential_id in found.text
+    activity = Page(await signed_in.client.get("/activity", params={"kind": "support"}))
+    assert [line.text.count("ticket <b>4821") for line in activity.find(tag="th", scope="row")] == [1, 1]
+
+
+async def test_a_fingerprint_as_the_owners_page_shows_it_finds_the_key(app: Any, signed_in: SignedIn, credential_id: str) -> None:
+    async with app.state.database.write() as session:
+        await session.execute(text("UPDATE credentials SET fingerprint = '3c9a71e0b5f2aaaaaaaaaaaaaaaaaaaa'"))
+    page = await signed_in.client.post("/support", data={"ticket": TICKET, "q": " 3C9A-71E0-B5F2 "})
+    assert credential_id in page.text
+    assert "3c9a71e0b5f2a" not in page.text.lower()
+    for other in ("3C9A-71E0-B5F3", "3C9A71E0B5F2", "%-%-%", "3C9A-71E0-B5F"):
+        assert credential_id not in (await signed_in.client.post("/support", data={"ticket": TICKET, "q": other})).text
+
+
 async def test_states_without_results(signed_in: SignedIn) -> None:
     assert "Whose key is it?" in (await signed_in.client.get("/support")).text
-    short = await signed_in.client.post("/support", data={"q": "<b>"})
+    short = await signed_in.client.post("/support", data={"ticket": TICKET, "q": "<b>"})
     assert short.status_code == 422
     assert 'aria-invalid="true"' in short.text
     assert "<b>" not in short.text
-    nothing = await signed_in.client.post("/support", data={"q": "nobody@example.org"})
+    nothing = await signed_in.client.post("/support", data={"ticket": TICKET, "q": "nobody@example.org"})
     assert nothing.status_code == 200
     assert "Nothing found" in nothing.text
 
@@ -145,7 +169,7 @@ async def test_only_support_and_operators_may_look(
         async with app.state.database.write() as session:
             await session.execute(text("UPDATE users SET roles = :roles"), {"roles": roles})
         assert (await signed_in.client.get("/support")).status_code == status
-        assert (await signed_in.client.post("/support", data={"q": EMAIL})).status_code == status
+        assert (await signed_in.client.post("/support", data={"ticket": TICKET, "q": EMAIL})).status_code == status
         assert (await signed_in.client.get("/api/v1/support/credentials", params={"q": EMAIL})).status_code == status
 
 
