@@ -241,13 +241,14 @@ class HitbtcAdapter(ExchangeAdapter):
         return self.probed(True if is_hitbtcs else None, ROLLBACK)
 
     async def _fetch_account(self, account: str, call: Call) -> list[Balance]:
-        rows = parse_rows(await self._ask(call), call=call.label)
+        label = call.label
+        rows = parse_rows(await self._ask(call), call=label)
         return [
             Balance(
                 account,
-                parse_asset(row.get("currency"), call=call.label),
-                parse_amount(row.get("available"), call=call.label),
-                add_exactly(*(parse_amount(row.get(part, "0"), call=call.label) for part in _HELD)),
+                parse_asset(row.get("currency"), call=label),
+                parse_amount(row.get("available"), call=label),
+                add_exactly(*[parse_amount(row.get(part, "0"), call=label) for part in _HELD]),
             )
             for row in rows
         ]

@@ -198,16 +198,16 @@ class HtxAdapter(ExchangeAdapter):
         return self.context.clock() + timedelta(days=max(days, 1))
 
     async def _fetch_account(self, name: str, number: str) -> list[Balance]:
-        data = (await self._ask(BALANCE, path={"account_id": number})).get("data")
-        rows = parse_rows(data.get("list") if isinstance(data, dict) else None, call=BALANCE.label)
+        data, call = (await self._ask(BALANCE, path={"account_id": number})).get("data"), BALANCE.label
+        rows = parse_rows(data.get("list") if isinstance(data, dict) else None, call=call)
         available: dict[str, Decimal] = {}
         held: dict[str, Decimal] = {}
         for row in rows:
-            kind = row.get("type")
-            if isinstance(kind, str) and (kind == _AVAILABLE or kind in _HELD):
-                asset = parse_asset(row.get("currency"), call=BALANCE.label)
+            kind, text = row.get("type"), row.get("balance")
+            if text != "0" and isinstance(kind, str) and (kind == _AVAILABLE or kind in _HELD):  # most of 1,500 rows are zero
+                asset, amount = parse_asset(row.get("currency"), call=call), parse_amount(text, call=call)
                 side = available if kind == _AVAILABLE else held
-                side[asset] = add_exactly(side.get(asset, Decimal(0)), parse_amount(row.get("balance"), call=BALANCE.label))
+                side[asset] = add_exactly(side[asset], amount) if asset in side else amount
         return [
             Balance(name, asset, available.get(asset, Decimal(0)), held.get(asset, Decimal(0)))
             for asset in dict.fromkeys([*available, *held])
