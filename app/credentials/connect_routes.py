@@ -79,9 +79,11 @@ def render(request: Request, template: str, *, status_code: int = 200, **context
 async def choose_exchange(
     request: Request, _principal: PageTrader, q: Annotated[str, Query(max_length=100)] = ""
 ) -> HTMLResponse:
-    exchanges = request.app.state.exchanges.list_all()
+    offered = request.app.state.exchanges
+    exchanges = offered.list_all()
     found = presentation.find_exchanges(exchanges, q)
-    return render(request, "credentials/exchanges.html", exchanges=exchanges, found=found, q=q)
+    resting = presentation.list_silent(await offered.list_resting())
+    return render(request, "credentials/exchanges.html", exchanges=exchanges, found=found, q=q, silent=resting)
 
 
 @router.get("/exchanges")

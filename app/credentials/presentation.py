@@ -6,11 +6,13 @@ from datetime import datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
 
 from app.credentials.views import Advice, BalancesView, CheckView, CredentialView, Status, Step, StepName, StepState
+from app.exchanges.health import RestingSite
 from app.exchanges.types import (
     AccessPlan,
     Answer,
     BalanceSheet,
     CallEvidence,
+    Environment,
     Exchange,
     Grant,
     Permission,
@@ -158,6 +160,15 @@ def find_exchanges(exchanges: Iterable[Exchange], text: str) -> dict[str, bool]:
     """Return by slug whether the search finds the exchange in its name or aliases."""
     wanted = text.strip().lower()
     return {one.slug: wanted in " ".join((one.name, one.slug, *one.aliases)).lower() for one in exchanges}
+
+
+def list_silent(resting: Iterable[RestingSite]) -> dict[str, datetime]:
+    """Return since when exchanges do not answer, by slug; their own test sites do not count."""
+    silent: dict[str, datetime] = {}
+    for rest in resting:
+        if rest.environment is Environment.LIVE:
+            silent[rest.slug] = min(rest.failing_since, silent.get(rest.slug, rest.failing_since))
+    return silent
 
 
 def complete_steps(steps: Sequence[Step], *, state: StepState = StepState.SKIPPED) -> list[Step]:

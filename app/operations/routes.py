@@ -4,13 +4,17 @@ from ipaddress import ip_address
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts.current_user import PageOperator
+from app.accounts.watching import QuietOperator
 from app.db import SessionDep
+from app.exchanges.registry import Exchanges
 from app.masking import Secret
 from app.operations.health import Health
 from app.operations.look_ups_repository import list_look_ups_for_operations
 from app.operations.metrics import CONTENT_TYPE
+from app.operations.sandbox_routes import has_switches
 from app.operations.service import Operations
 from app.settings import Settings
 from app.web.errors import Problem
@@ -82,8 +86,24 @@ async def read_metrics(request: Request) -> Response:
 
 @router.get("/operations", include_in_schema=False)
 async def show_operations(request: Request, principal: PageOperator, session: SessionDep) -> HTMLResponse:
+    return await _render_operations(request, session)
+
+
+@router.get("/operations/live", include_in_schema=False)
+async def show_operations_again(request: Request, principal: QuietOperator, session: SessionDep) -> HTMLResponse:
+    """The same page, for its own script to take parts from; looking on is no activity."""
+    return await _render_operations(request, session)
+
+
+async def _render_operations(request: Request, session: AsyncSession) -> HTMLResponse:
     state = request.app.state
-    overview = await Operations(session, clock=state.clock).describe(state.exchanges.list_all(), keys=state.vault.list_keys())
+    exchanges: Exchanges = state.exchanges
+    overview = await Operations(session, clock=state.clock).describe(
+        exchanges.list_all(),
+        keys=state.vault.list_keys(),
+        sites=exchanges.describe_health(),
+        resting=await exchanges.list_resting(),
+    )
     readiness = await _open_health(request).examine()
     page: HTMLResponse = state.pages.render(
         request,
@@ -93,5 +113,8 @@ async def show_operations(request: Request, principal: PageOperator, session: Se
         look_ups=await list_look_ups_for_operations(session, now=state.clock()),
         settings=state.settings,
         has_worker=state.worker is not None,
+        heartbeat_at=getattr(getattr(state, "jobs", None), "heartbeat_at", None),
+        streams=state.live.hub.count,
+        has_switches=has_switches(state.settings),
     )
     return page

@@ -26,9 +26,14 @@ _CALLS_SHOWN = 300
 
 def install_switches(app: FastAPI, settings: Settings) -> None:
     """Add the pages and the JSON, where this is somebody's own machine; elsewhere their addresses do not exist."""
-    if settings.sandbox == "on" and not settings.is_public:
+    if has_switches(settings):
         app.include_router(router)
         app.mount(SWITCHES_PATH, app=_answer_json)
+
+
+def has_switches(settings: Settings) -> bool:
+    """Tell whether this is somebody's own machine with the sandbox on."""
+    return settings.sandbox == "on" and not settings.is_public
 
 
 async def _answer_json(scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,4 +1,4 @@
-"""What the operations page shows: exchanges as the last hour's checks saw them, readiness, and the key ring."""
+"""What the operations page shows: exchanges as calls and the last hour's checks see them, problems, queue, and the key ring."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,13 +8,18 @@ from enum import StrEnum
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import Clock
+from app.credentials.problems import find_words, tell_operator
+from app.credentials.verdict import sum_up
 from app.exchanges.errors import list_leaves
+from app.exchanges.health import RestingSite, SiteHealth
 from app.exchanges.types import Exchange
 from app.operations import repository
-from app.operations.repository import CheckCount, DueCount
+from app.operations.repository import CheckCount, CredentialCount, DueCount
+from app.operations.weather import ExchangeWeather, judge_weather
 from app.vault.keyring import KeyLine
 
 SEEN_FOR = timedelta(hours=1)
+_NO_PROBLEM = frozenset({"ok", "paused", "unchecked"})
 _WHO_ACTS = {leaf.code: leaf.who_acts for leaf in list_leaves()}
 
 
@@ -40,6 +45,19 @@ class ExchangeHealth:
     codes: tuple[CheckCount, ...]
     newest_at: datetime | None
     outlook: Outlook
+    weather: ExchangeWeather | None = None
+    verdict: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PresentProblem:
+    """A problem that credentials of one exchange have now: how many, whose it is, and what it means for the server."""
+
+    exchange: str
+    code: str
+    count: int
+    who_acts: str
+    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +76,7 @@ class Overview:
     due: DueCount
     credentials: int
     standing: Mapping[str, int]
+    problems: tuple[PresentProblem, ...]
 
 
 class Operations:
@@ -67,8 +86,15 @@ class Operations:
         self._session = session
         self._clock = clock
 
-    async def describe(self, exchanges: Sequence[Exchange], *, keys: Sequence[KeyLine]) -> Overview:
-        """Return the overview for the exchanges on offer and the keys of the ring."""
+    async def describe(
+        self,
+        exchanges: Sequence[Exchange],
+        *,
+        keys: Sequence[KeyLine],
+        sites: Sequence[SiteHealth] = (),
+        resting: Sequence[RestingSite] = (),
+    ) -> Overview:
+        """Return the overview for the exchanges on offer and the keys of the ring, with how calls to the sites do."""
         checks = await repository.count_checks(self._session, since=self._clock() - SEEN_FOR)
         stored = await repository.count_credentials(self._session)
         by_kid = await repository.count_secrets_by_kid(self._session)
@@ -82,6 +108,8 @@ class Operations:
                     exchange,
                     [row for row in checks if row.exchange == exchange.slug],
                     credentials=sum(row.count for row in stored if row.exchange == exchange.slug),
+                    weather=judge_weather(exchange.slug, sites=sites, resting=resting),
+                    verdict=sum_up({row.code: row.count for row in stored if row.exchange == exchange.slug}),
                 )
                 for exchange in exchanges
             ),
@@ -90,10 +118,28 @@ class Operations:
             lost_kids={kid: count for kid, count in by_kid.items() if kid not in known},
             credentials=sum(row.count for row in stored),
             standing=standing,
+            problems=list_problems(stored),
         )
 
 
-def judge_exchange(exchange: Exchange, rows: Sequence[CheckCount], *, credentials: int) -> ExchangeHealth:
+def list_problems(stored: Iterable[CredentialCount]) -> tuple[PresentProblem, ...]:
+    """Return the problems credentials have now: the operator's own first, then by how many they meet."""
+    found = [
+        PresentProblem(row.exchange, row.code, row.count, find_words(row.code).who_acts, tell_operator(row.code))
+        for row in stored
+        if row.code not in _NO_PROBLEM
+    ]
+    return tuple(sorted(found, key=lambda one: (one.who_acts != "operator", -one.count, one.exchange, one.code)))
+
+
+def judge_exchange(
+    exchange: Exchange,
+    rows: Sequence[CheckCount],
+    *,
+    credentials: int,
+    weather: ExchangeWeather | None = None,
+    verdict: str = "",
+) -> ExchangeHealth:
     """Return how an exchange looks. An answer that refuses a key is an answer: the exchange works."""
     unavailable = [row for row in rows if _WHO_ACTS.get(row.code) == "nobody"]
     ours = [row for row in rows if _WHO_ACTS.get(row.code) == "operator" or row.code == "internal"]
@@ -108,6 +154,8 @@ def judge_exchange(exchange: Exchange, rows: Sequence[CheckCount], *, credential
         codes=tuple(sorted(rows, key=lambda row: (-row.count, row.code))),
         newest_at=max((row.newest_at for row in rows), default=None),
         outlook=_judge_outlook(answered, unavailable=unavailable, ours=ours),
+        weather=weather,
+        verdict=verdict,
     )
 
 
