@@ -46,7 +46,9 @@ class Settings(BaseModel):
     egress: tuple[WayOut, ...] = Field((), description="Addresses exchanges see, for traders to allow; each may name its way.")
     check_interval_seconds: int = Field(900, ge=30, description="How often a key is checked, give or take a tenth.")
     balance_interval_seconds: int = Field(300, ge=30, description="Not used yet: balances are fetched with each check.")
-    webhook_hosts: tuple[str, ...] = Field((), description="Hosts inside your network that traders' webhooks may reach, by http too.")
+    webhook_hosts: tuple[str, ...] = Field(
+        (), description="Hosts inside your network that traders' webhooks may reach, by http too."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe level logged.")
     log_format: Literal["json", "text"] = Field("json", description="One JSON object per line, or text for people.")
     trusted_proxies: tuple[str, ...] = Field((), description="Addresses whose X-Forwarded-* headers are believed.")
@@ -165,7 +167,10 @@ def is_loopback(name: str) -> bool:
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
-    """Read the settings. Raises SettingsError with one line that names the setting, never its value."""
+    """Read the settings; an empty value counts as not set.
+
+    Raises SettingsError with one line that names the setting, never its value.
+    """
     values: dict[str, object] = {}
     urls: dict[str, str] = {}
     for variable, value in (os.environ if environ is None else environ).items():
@@ -178,6 +183,8 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             values[name.lower()] = text
         else:
             raise SettingsError(f"unknown setting {variable}: see docs/operators/settings.md for the names Keydeck knows")
+    values = {name: text for name, text in values.items() if text}  # compose files hand on what is not set as empty
+    urls = {slug: text for slug, text in urls.items() if text}
     values.setdefault("public_url", f"http://127.0.0.1:{values.get('port', 8000)}")
     try:
         return Settings.model_validate({**values, "exchange_urls": urls})

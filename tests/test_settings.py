@@ -29,6 +29,13 @@ def test_a_missing_file_is_named_by_its_setting() -> None:
         load_settings({"KEYDECK_METRICS_TOKEN_FILE": "/nowhere/at/all"})
 
 
+def test_an_empty_value_counts_as_not_set() -> None:
+    """A compose file hands on `${NAME:-}` as an empty text."""
+    assert load_settings({"KEYDECK_DATABASE_URL": "", "KEYDECK_EGRESS": "", "KEYDECK_PORT": ""}) == load_settings({})
+    with pytest.raises(SettingsError, match="KEYDECK_SANBOX"):
+        load_settings({"KEYDECK_SANBOX": ""})
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
