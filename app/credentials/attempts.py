@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import Clock
-from app.credentials import repository
+from app.credentials import comparison_repository
 from app.credentials.check_run import CheckOrder, CheckOutcome, CheckRun
 from app.credentials.connect import ConnectInput, ConnectRefused, StepListener
 from app.credentials.entry import CleanEntry, clean_entry
@@ -14,8 +14,10 @@ from app.credentials.problems import Circumstances, advise
 from app.credentials.repository import CredentialRow
 from app.credentials.status import STATUS_OF_CODE
 from app.credentials.tripwire import Known, list_forbidden
+from app.credentials.verdict import Blame
 from app.credentials.views import Step, StepName, StepState
 from app.credentials.ways import choose_way, list_allowed
+from app.credentials.weighing import Case, Weighing
 from app.db import release
 from app.exchanges.errors import PermissionMissing
 from app.exchanges.registry import Exchanges
@@ -57,7 +59,7 @@ class Attempts:
         """Return the way out for a key: the one asked for where there is such, else the one with the fewest keys."""
         ways = self._settings.ways
         is_decided = len(ways) == 1 or any(way.name == wanted for way in ways)
-        used = {} if is_decided else await repository.count_by_way_for_operations(self._session, exchange=exchange)
+        used = {} if is_decided else await comparison_repository.count_by_way_for_operations(self._session, exchange=exchange)
         return choose_way(ways, used=used, wanted=wanted).name
 
     async def settle_way(self, row: CredentialRow) -> CredentialRow:
@@ -77,7 +79,8 @@ class Attempts:
         outcome = await CheckRun(adapter, order, clock=self._clock, listener=on_step).run()
         code = find_refusal(outcome, stops_at_withdraw=self._stops_at_withdraw)
         if code is not None:
-            raise self.refuse(code, entry.exchange, outcome=outcome, way=way, environment=entry.environment)
+            blame = await self._weigh(code, entry, outcome=outcome, way=way)
+            raise self.refuse(code, entry.exchange, outcome=outcome, way=way, environment=entry.environment, blame=blame)
         return Attempt(entry, fingerprint, outcome, attested_at, way)
 
     async def ask(
@@ -104,12 +107,19 @@ class Attempts:
         existing_id: str | None = None,
         way: str | None = None,
         environment: Environment | None = None,
+        blame: Blame | None = None,
     ) -> ConnectRefused:
         """Return the refusal with its words. A refusal before any call fails the first step."""
         egress = list_allowed(self._settings.ways, way)
         site = None if environment is None else self._exchanges.site(exchange.slug, environment)
         link = site.keys_url if site is not None else ""
-        return make_refusal(code, exchange, outcome=outcome, existing_id=existing_id, egress=egress, link=link)
+        return make_refusal(code, exchange, outcome=outcome, existing_id=existing_id, egress=egress, link=link, blame=blame)
+
+    async def _weigh(self, code: str, entry: CleanEntry, *, outcome: CheckOutcome, way: str) -> Blame | None:
+        """Return whose problem a refused key is."""
+        case = Case("", entry.exchange, entry.environment.value, code, outcome.public_outcome, way)
+        weighing = Weighing(self._session, exchanges=self._exchanges, settings=self._settings, clock=self._clock)
+        return (await weighing.weigh([case])).get("")
 
     @property
     def _stops_at_withdraw(self) -> bool:
@@ -134,6 +144,7 @@ def make_refusal(
     egress: tuple[str, ...],
     existing_id: str | None = None,
     link: str = "",
+    blame: Blame | None = None,
 ) -> ConnectRefused:
     """Return the refusal with its words; without an outcome it is one before any call."""
     error = outcome.error if outcome is not None else None
@@ -148,4 +159,5 @@ def make_refusal(
     )
     advice = advise(code, exchange=exchange, about=about)
     steps = outcome.steps if outcome is not None else (Step(StepName.FORMAT, StepState.FAILED, advice.cause),)
-    return ConnectRefused(advice, status=STATUS_OF_CODE.get(code), steps=steps, grants=grants, existing_id=existing_id)
+    status = STATUS_OF_CODE.get(code)
+    return ConnectRefused(advice, status=status, steps=steps, grants=grants, existing_id=existing_id, blame=blame)

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
+from app.credentials.verdict import Blame
 from app.credentials.views import Advice, Status, Step
 from app.exchanges.types import Grant, Permission
 from app.masking import Secret
@@ -31,7 +32,7 @@ class ConnectRefused(Exception):
     """A connect, replace or update that was refused: nothing was stored, what existed before still does.
 
     `status` is what the key would show, None when no question was asked of the exchange; `existing_id` names the
-    credential that already holds the key (code `duplicate_key`).
+    credential that already holds the key (code `duplicate_key`); `blame` whose problem it is.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class ConnectRefused(Exception):
         steps: tuple[Step, ...] = (),
         grants: Mapping[Permission, Grant] | None = None,
         existing_id: str | None = None,
+        blame: Blame | None = None,
     ) -> None:
         super().__init__(advice.code)
         self.advice = advice
@@ -49,3 +51,4 @@ class ConnectRefused(Exception):
         self.steps = steps
         self.grants = dict(grants or {})
         self.existing_id = existing_id
+        self.blame = blame

@@ -11,6 +11,7 @@ from app.credentials.problems import Circumstances, advise, support_reply
 from app.credentials.records import read_evidence, read_grants, read_sheet, read_steps
 from app.credentials.repository import CheckRow, CredentialRow
 from app.credentials.status import CheckFacts, StatusFacts, Verdict, compute_status, is_checking
+from app.credentials.verdict import Blame
 from app.credentials.views import Advice, BalancesView, CheckView, CredentialView, SupportCredentialView
 from app.exchanges.registry import Exchanges
 from app.exchanges.types import AccessPlan, Environment, Exchange, Grant, Permission
@@ -53,7 +54,14 @@ def judge(stored: StoredCredential, *, exchange: Exchange, now: datetime) -> Ver
 
 
 def describe_credential(
-    stored: StoredCredential, *, exchange: Exchange, egress: tuple[str, ...], now: datetime, former: str = "", link: str = ""
+    stored: StoredCredential,
+    *,
+    exchange: Exchange,
+    egress: tuple[str, ...],
+    now: datetime,
+    former: str = "",
+    link: str = "",
+    blame: Blame | None = None,
 ) -> CredentialView:
     """Return what the owner sees; `egress` and `former` are the addresses of the key's way out and of the one before."""
     row, telling = stored.row, stored.telling
@@ -83,6 +91,7 @@ def describe_credential(
         checking=is_checking(row.checking_since, now=now),
         way=row.way,
         egress=egress,
+        verdict=blame if verdict.code else None,
         notices=list_notices(exchange, AccessPlan(row.plan), stored.grants, egress=egress, former=former, link=link),
         quarantined_at=row.quarantined_at,
     )
@@ -113,13 +122,15 @@ def describe_for_support(
     egress: tuple[str, ...],
     now: datetime,
     checks: Sequence[Mapping[str, Any]],
+    blame: Blame | None = None,
 ) -> SupportCredentialView:
     """Return what staff may see: the address the exchange saw is left out, like everything that only the owner needs."""
     row = stored.row
     verdict = judge(stored, exchange=exchange, now=now)
     about = _collect_circumstances(stored, egress=egress, shows_seen_ip=False)
     advice = advise(verdict.code, exchange=exchange, about=about) if verdict.code else None
-    fine = _PAUSED if row.paused_at else _NOTHING_TO_DO
+    fine = (_PAUSED if row.paused_at else _NOTHING_TO_DO).format(exchange=exchange.name)
+    reply = support_reply(verdict.code, exchange=exchange, about=about) if verdict.code else fine
     return SupportCredentialView(
         id=row.id,
         owner_email=email,
@@ -131,9 +142,8 @@ def describe_for_support(
         code=verdict.code,
         cause=advice.cause if advice else "",
         who_acts=advice.who_acts if advice else "nobody",
-        reply=support_reply(verdict.code, exchange=exchange, about=about)
-        if verdict.code
-        else fine.format(exchange=exchange.name),
+        reply=" ".join(part for part in (reply, blame.reply if blame and verdict.code else "") if part),
+        verdict=blame if verdict.code else None,
         grants=stored.grants,
         checked_at=stored.newest.finished_at if stored.newest else None,
         next_check_at=row.next_check_at,

@@ -79,18 +79,6 @@ def keep_plain(form: Mapping[str, str], *, exchange: Exchange) -> Kept:
     )
 
 
-def keep_plain(form: Mapping[str, str], *, exchange: Exchange) -> Kept:
-    """Return what may be shown again of a form that was not judged: not the label where a part of the key stands in it."""
-    parts = [form.get(entry.name, "") for entry in exchange.fields]
-    label = form.get("label", "")
-    return Kept(
-        label="" if holds_any(label, parts) else label[:_LONGEST_KEPT],
-        environment=form.get("environment", ""),
-        plan=form.get("plan", "") or AccessPlan.TRADING.value,
-        attested=is_attested(form),
-    )
-
-
 def holds_any(text: str, secrets: Iterable[str]) -> bool:
     """Say whether the text holds one of the secrets, however either is spaced; shorter ones than any secret do not count."""
     squeezed = "".join(text.split())

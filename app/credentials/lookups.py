@@ -16,8 +16,10 @@ from app.credentials.descriptions import (
 )
 from app.credentials.repository import CheckRow, CredentialRow
 from app.credentials.status import SEVERITY
+from app.credentials.verdict import Blame
 from app.credentials.views import CheckView, CredentialView, SupportCredentialView
 from app.credentials.ways import find_first_address, list_allowed
+from app.credentials.weighing import Case, Weighing
 from app.exchanges.registry import Exchanges
 from app.exchanges.types import Environment
 from app.settings import Settings
@@ -38,6 +40,7 @@ class Lookups:
         self._exchanges = exchanges
         self._settings = settings
         self._clock = clock
+        self._weighing = Weighing(session, exchanges=exchanges, settings=settings, clock=clock)
 
     async def get_row(self, credential_id: str, *, user_id: str) -> CredentialRow:
         """Return the row. Raises NotFound, the same for an unknown id and another user's."""
@@ -79,6 +82,7 @@ class Lookups:
         known = await repository.list_check_rows_for_support(self._session, _list_check_ids([row for row, _ in found]))
         recent = await repository.list_recent_for_support(self._session, [row.id for row, _ in found], limit=SUPPORT_CHECKS)
         now = self._clock()
+        blames = await self._weigh([_join(row, known) for row, _ in found])
         views = [
             describe_for_support(
                 _join(row, known),
@@ -87,6 +91,7 @@ class Lookups:
                 egress=list_allowed(self._settings.ways, row.way),
                 now=now,
                 checks=recent.get(row.id, []),
+                blame=blames.get(row.id),
             )
             for row, email in found
         ]
@@ -95,6 +100,7 @@ class Lookups:
     async def _describe(self, rows: Sequence[CredentialRow], *, user_id: str) -> list[CredentialView]:
         known = await repository.list_check_rows(self._session, _list_check_ids(rows), user_id=user_id)
         now = self._clock()
+        blames = await self._weigh([_join(row, known) for row in rows])
         return [
             describe_credential(
                 _join(row, known),
@@ -102,10 +108,28 @@ class Lookups:
                 egress=list_allowed(self._settings.ways, row.way),
                 former=find_first_address(self._settings.ways, row.former_way),
                 link=self._find_link(row),
+                blame=blames.get(row.id),
                 now=now,
             )
             for row in rows
         ]
+
+    async def _weigh(self, stored: Sequence[StoredCredential]) -> dict[str, Blame]:
+        """Return whose problem each newest check that failed is, by credential."""
+        return await self._weighing.weigh(
+            [
+                Case(
+                    one.row.id,
+                    find_exchange(one.row.exchange, exchanges=self._exchanges),
+                    one.row.environment,
+                    one.newest.code,
+                    one.newest.public_outcome,
+                    one.row.way,
+                )
+                for one in stored
+                if one.newest is not None and one.row.paused_at is None
+            ]
+        )
 
     def _find_link(self, row: CredentialRow) -> str:
         """Return the exchange's page on which keys are made and changed; empty where there is none."""

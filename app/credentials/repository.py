@@ -148,12 +148,6 @@ async def keep_pause(session: AsyncSession, credential_id: str, *, user_id: str)
     await _count_rows(session, statement.where(Credential.paused_at.is_not(None)).values(next_check_at=None))
 
 
-async def count_by_way_for_operations(session: AsyncSession, *, exchange: str) -> dict[str, int]:
-    """Return how many keys of an exchange, of all users, are on each way out."""
-    query = select(Credential.way, func.count()).where(Credential.exchange == exchange, Credential.way.is_not(None))
-    return {way: count for way, count in await session.execute(query.group_by(Credential.way)) if way is not None}
-
-
 async def delete_credential(session: AsyncSession, credential_id: str, *, user_id: str) -> bool:
     """Delete the credential with its secrets, checks and balances; return whether there was one."""
     return (

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, PlainSerializer
 
 from app.credentials.connect import ConnectRefused
 from app.credentials.records import write_evidence, write_grants, write_moment, write_steps
+from app.credentials.verdict import Blame
 from app.credentials.views import Advice, BalancesView, CheckView, CredentialView
 from app.exchanges.types import Grant
 from app.masking import Secret
@@ -81,6 +82,13 @@ class ProblemOut(BaseModel):
     link: str | None = Field(description="The page of the exchange on which the next step is taken.")
 
 
+class VerdictOut(BaseModel):
+    """You or them: whose problem a failed check is, weighed against the exchange's public answer and other keys here."""
+
+    whose: str = Field(description="`only_this_key`, `everyone_here`, `our_side` or `unclear`.", examples=["only_this_key"])
+    sentence: str
+
+
 class NoticeOut(BaseModel):
     """Something worth mending on a key that works, such as a right it does not need."""
 
@@ -118,6 +126,7 @@ class CredentialOut(BaseModel):
     allowed_ips: list[str] | None
     egress: list[str] = Field(description="The addresses that the exchange sees this key used from: allow these.")
     notices: list[NoticeOut]
+    verdict: VerdictOut | None = Field(description="Whose problem it is, while the newest check has failed; else null.")
     paused: bool
     quarantined_at: Moment | None = Field(description="Since when the key is used for checks only: it gained a right.")
     balances: BalancesOut | None
@@ -179,6 +188,7 @@ class ProblemDocument(BaseModel):
     credential_status: str | None = Field(None, description="The status that this key would show.")
     copy_text: str | None = Field(None, alias="copy", description="A text to copy, such as an address to allow.")
     link: str | None = Field(None, description="The page of the exchange on which the next step is taken.")
+    verdict: VerdictOut | None = Field(None, description="Whose problem it is, where the exchange was asked.")
 
 
 def present_credential(view: CredentialView, *, now: datetime) -> CredentialOut:
@@ -199,11 +209,16 @@ def present_credential(view: CredentialView, *, now: datetime) -> CredentialOut:
         allowed_ips=None if view.allowed_ips is None else list(view.allowed_ips),
         egress=list(view.egress),
         notices=[NoticeOut(code=n.code, cause=n.cause, remedy=n.remedy, box=n.box, link=n.link) for n in view.notices],
+        verdict=present_verdict(view.verdict),
         paused=view.paused,
         quarantined_at=view.quarantined_at,
         balances=_present_balances(view.balances, now=now),
         created_at=view.created_at,
     )
+
+
+def present_verdict(blame: Blame | None) -> VerdictOut | None:
+    return None if blame is None else VerdictOut(whose=blame.whose.value, sentence=blame.sentence)
 
 
 def present_check(view: CheckView) -> CheckOut:
@@ -230,6 +245,7 @@ def make_problem(refused: ConnectRefused) -> Problem:
         "copy": advice.copy,
         "link": advice.link,
         "credential_status": refused.status.value if refused.status else None,
+        "verdict": {"whose": refused.blame.whose.value, "sentence": refused.blame.sentence} if refused.blame else None,
     }
     extra |= {name: value for name, value in optional.items() if value is not None}
     return Problem(

@@ -86,6 +86,7 @@ def describe_refusal(refused: ConnectRefused) -> dict[str, Any]:
         "field": advice.field,
         "copy": split_addresses(advice),
         "link": advice.link,
+        "verdict": refused.blame.sentence if refused.blame else None,
         "existing": f"/credentials/{refused.existing_id}" if refused.existing_id else None,
         "steps": [describe_step(step) for step in refused.steps],
     }

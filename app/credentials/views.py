@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from app.credentials.verdict import Blame
 from app.exchanges.types import AccessPlan, BalanceSheet, CallEvidence, Environment, Exchange, Grant, Permission
 
 
@@ -137,6 +138,7 @@ class CredentialView:
 
     `quarantined_at`: since when its secret is used for checks only, because it may do more than it could.
     `egress`: the addresses that its calls are seen to come from, `notices`: what is worth mending though it works.
+    `verdict`: whose problem a failed check is.
     """
 
     id: str
@@ -163,6 +165,7 @@ class CredentialView:
     way: str | None = None
     egress: tuple[str, ...] = ()
     notices: tuple[Notice, ...] = ()
+    verdict: Blame | None = None
 
     @property
     def needs_attention(self) -> bool:
@@ -190,3 +193,4 @@ class SupportCredentialView:
     expires_at: datetime | None
     created_at: datetime
     checks: tuple[Mapping[str, Any], ...] = ()
+    verdict: Blame | None = None

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
 from app.accounts.current_user import ApiSupport
+from app.credentials.schemas import VerdictOut, present_verdict
 from app.credentials.views import SupportCredentialView
 from app.support.routes import open_support
 from app.support.service import LONGEST_QUERY, LONGEST_TICKET, SHORTEST_QUERY, LookUp
@@ -39,6 +40,7 @@ class SupportCredentialOut(BaseModel):
     cause: str = Field(examples=["The exchange refuses requests from this server."])
     who_acts: str = Field(examples=["trader"])
     reply: str = Field(description="Ready to send to the customer.")
+    verdict: VerdictOut | None = Field(description="Whose problem it is, while the newest check has failed; else null.")
     grants: dict[str, SupportGrantOut]
     checked_at: datetime | None
     next_check_at: datetime | None
@@ -91,6 +93,7 @@ def _present_case(case: SupportCredentialView) -> SupportCredentialOut:
         cause=case.cause,
         who_acts=case.who_acts,
         reply=case.reply,
+        verdict=present_verdict(case.verdict),
         grants={
             permission.value: SupportGrantOut(answer=grant.answer.value, proof=grant.proof.value, known_at=grant.known_at)
             for permission, grant in case.grants.items()

@@ -107,6 +107,8 @@ function refuse(problem) {
   find("refusal-icon").dataset.tone = problem.tone;
   drawAddresses(problem.copy ?? []);
   drawKeyPage(problem.link);
+  find("verdict").textContent = problem.verdict ?? "";
+  find("verdict").hidden = !problem.verdict;
   const existing = find("existing");
   existing.hidden = !problem.existing;
   if (problem.existing) existing.querySelector("a").href = problem.existing;
