@@ -9,7 +9,6 @@ from pathlib import Path
 import httpx
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app import __version__
 from app.accounts import api as accounts_api
@@ -17,13 +16,13 @@ from app.accounts import routes as accounts_pages
 from app.accounts.passwords import Passwords
 from app.accounts.step_up_routes import install_proof_answers
 from app.alerts.delivery import Deliverer
-from app.alerts.rounds import AlertRounds, make_outlets
+from app.alerts.rounds import ROUND_SECONDS, AlertRounds, make_outlets
 from app.balances import api as balances_api
 from app.balances import routes as balances_pages
 from app.clock import Clock, utc_now
 from app.credentials import api as credentials_api
 from app.credentials import routes as credentials_pages
-from app.credentials.service import Credentials
+from app.credentials.background import BackgroundChecks
 from app.db import Database
 from app.errands import Errands
 from app.exchanges.adapter import ExchangeAdapter
@@ -32,9 +31,11 @@ from app.exchanges.registry import Exchanges, find_adapters, list_origins
 from app.exchanges.traffic import LocalTraffic, Traffic
 from app.exchanges.transport import DirectTransport
 from app.exchanges.types import ProbePolicy
-from app.mail import Mailer
+from app.job_engine import JobPace
+from app.jobs import Jobs
 from app.live.hub import Hub
 from app.live.listening import Listener
+from app.mail import Mailer
 from app.operations import routes as operations
 from app.operations.metrics import install_operations
 from app.operations.sandbox_routes import install_switches
@@ -71,14 +72,14 @@ _ROUTERS = (
 class Outside:
     """What the app is handed from outside, so that tests can hand in something else.
 
-    `sleep` is how the sandbox is slow, `pause` how Keydeck waits its turn at an exchange, `rest` how an idle worker waits.
+    `sleep` is how the sandbox is slow, `pause` how Keydeck waits its turn at an exchange, `job_pace` how lively jobs are.
     """
 
     clock: Clock = utc_now
     transport: httpx.AsyncBaseTransport | None = None
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     pause: Callable[[float], Awaitable[object]] = asyncio.sleep
-    rest: Callable[[float], Awaitable[object]] = asyncio.sleep
+    job_pace: JobPace | None = None
     deadline_seconds: float = DEADLINE_SECONDS
     adapters: Mapping[str, type[ExchangeAdapter]] | None = None
     passwords: Passwords | None = None
@@ -203,17 +204,20 @@ def _start_listening(app: FastAPI, outside: Outside, stack: AsyncExitStack) -> N
 async def _start_worker(app: FastAPI, outside: Outside, stack: AsyncExitStack) -> None:
     """Let a worker run until the stack closes; it then ends what it has begun, or gives it back."""
     state = app.state
-
-    def make_credentials(session: AsyncSession) -> Credentials:
-        return Credentials(session, vault=state.vault, exchanges=state.exchanges, settings=state.settings, clock=outside.clock)
-
-    worker = Worker(state.database, make_credentials, clock=outside.clock, sleep=outside.rest)
-    running = asyncio.create_task(worker.run())
+    settings: Settings = state.settings
+    jobs = Jobs(settings.database_url_text, data_dir=settings.data_dir, clock=outside.clock, pace=outside.job_pace)
+    checks = BackgroundChecks(
+        state.database, vault=state.vault, exchanges=state.exchanges, settings=settings, clock=outside.clock
+    )
+    worker = Worker(checks)
+    worker.register(jobs)
+    jobs.every("deliver alerts", seconds=ROUND_SECONDS, run=state.alerts.run_round)
+    await jobs.start()
 
     async def end() -> None:
         worker.stop()
-        await running
+        await jobs.stop()
 
     stack.push_async_callback(end)
-    state.worker = worker
-    state.metrics.show_worker(lambda: worker.heartbeat_at)
+    state.jobs, state.worker = jobs, worker
+    state.metrics.show_worker(lambda: jobs.heartbeat_at)

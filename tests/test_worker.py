@@ -1,22 +1,32 @@
 """Keys are checked by themselves: on time, each by one worker, through bad weather, crashes and stops; on both databases."""
 
 import asyncio
+import itertools
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
 
-from app.credentials.service import Credentials
+from app.credentials import background
+from app.credentials.background import BackgroundChecks, count_places
+from app.credentials.bookkeeping import Bookkeeping
+from app.credentials.models import Credential
+from app.credentials.questions import ask_exchange
 from app.credentials.views import CredentialView, Status
+from app.exchanges.health import RestingSite
 from app.exchanges.types import Environment
+from app.job_engine import JobPace
+from app.jobs import Jobs
 from app.main import Outside, create_app
 from app.sandbox.scenarios import Fault
 from app.settings import Settings
-from app.worker import Pace, Worker
+from app.worker import Worker
 from tests.conftest import FakeClock
 from tests.credentials.bench import Bench
 
@@ -28,23 +38,26 @@ async def bench(app: FastAPI) -> Bench:
     return await Bench.open(app)
 
 
-def make_worker(bench: Bench, *, pace: Pace | None = None, check: Callable[[Any], Awaitable[None]] | None = None) -> Worker:
-    """Make a worker on the bench's app; `check` stands before each of its checks."""
+def make_worker(bench: Bench) -> Worker:
     state = bench.state
+    parts = {"vault": state.vault, "exchanges": state.exchanges, "settings": state.settings, "clock": state.clock}
+    return Worker(BackgroundChecks(state.database, **parts))
 
-    def make_credentials(session: Any) -> Credentials:
-        made = Credentials(session, vault=state.vault, exchanges=state.exchanges, settings=state.settings, clock=state.clock)
-        if check is not None:
-            original = made.check_claimed
 
-            async def check_first(claim: Any) -> None:
-                await check(claim)
-                await original(claim)
-
-            made.check_claimed = check_first  # type: ignore[method-assign]  # the test's stand-in
-        return made
-
-    return Worker(state.database, make_credentials, clock=state.clock, pace=pace or Pace(rest_seconds=0.01))
+@asynccontextmanager
+async def work_by_itself(bench: Bench, *, grace_seconds: float = 5.0) -> AsyncIterator[Jobs]:
+    """Let a worker run on the job engine, as the app does."""
+    settings: Settings = bench.state.settings
+    pace = JobPace(polling_seconds=0.05, grace_seconds=grace_seconds)
+    jobs = Jobs(settings.database_url_text, data_dir=settings.data_dir, clock=bench.state.clock, pace=pace)
+    worker = make_worker(bench)
+    worker.register(jobs, seconds=1)
+    await jobs.start()
+    try:
+        yield jobs
+    finally:
+        worker.stop()
+        await jobs.stop()
 
 
 async def look(bench: Bench, view: CredentialView) -> CredentialView:
@@ -91,9 +104,7 @@ async def test_a_key_is_checked_by_itself_when_its_time_has_come(bench: Bench, c
     view = await bench.connect("htx", "read-only")
     worker = make_worker(bench)
     assert await worker.run_due() == 0
-    clock.advance(minutes=13)
-    assert await worker.run_due() == 0
-    clock.advance(minutes=4)
+    clock.advance(**LONGER_THAN_ANY_SPREAD)
     bench.state.sandbox.state.sandbox.set_balance(
         "htx", scenario="read-only", account="spot", asset="btc", available=Decimal("7.5")
     )
@@ -108,6 +119,50 @@ async def test_a_key_is_checked_by_itself_when_its_time_has_come(bench: Bench, c
     assert await count_checks(bench) == {view.id: 1}
     events = (await bench.dump())["audit_events"]
     assert len(events) == 1, "the server's own checks are not deeds of anybody"
+
+
+async def test_balances_are_fetched_between_two_checks_without_asking_for_rights(bench: Bench, clock: FakeClock) -> None:
+    view = await bench.connect("htx", "read-only")
+    worker, began_at = make_worker(bench), clock.now
+    sandbox = bench.state.sandbox.state.sandbox
+    fetched = []
+    while not await count_checks(bench):
+        clock.advance(seconds=30)
+        sandbox.set_balance("htx", scenario="read-only", account="spot", asset="btc", available=Decimal(len(fetched) + 1))
+        if await worker.run_due():
+            fetched.append((clock.now - began_at).total_seconds())
+            assert (await look(bench, view)).balances.fetched_at == clock.now
+    assert len(fetched) == 3, "twice by themselves, and the third time with the check"
+    assert all(270 <= later - earlier <= 360 for earlier, later in itertools.pairwise([0.0, *fetched[:2]]))
+    assert 810 <= fetched[2] <= 1020
+
+
+async def test_balances_that_show_the_key_is_dead_have_it_checked_at_once(bench: Bench, clock: FakeClock) -> None:
+    view = await bench.connect("hitbtc", "read-only")
+    worker = make_worker(bench)
+    bench.state.sandbox.state.sandbox.set_fault("hitbtc", scenario="read-only", fault=Fault.ACCOUNT_BLOCKED)
+    clock.advance(minutes=6)
+    assert await worker.run_due() == 2
+    dead = await look(bench, view)
+    assert (dead.status, dead.balances.sheet) == (Status.ACCOUNT_BLOCKED, view.balances.sheet)
+    assert await count_checks(bench) == {view.id: 1}
+
+
+async def test_bad_weather_over_balances_alone_keeps_them_and_tries_again(bench: Bench, clock: FakeClock) -> None:
+    view = await bench.connect("htx", "read-only")
+    worker, sandbox = make_worker(bench), bench.state.sandbox.state.sandbox
+    sandbox.set_fault("htx", scenario="read-only", fault=Fault.MAINTENANCE)
+    clock.advance(minutes=6)
+    assert await worker.run_due() == 1
+    cloudy = await look(bench, view)
+    assert (cloudy.status, cloudy.balances.sheet) == (Status.CONNECTED, view.balances.sheet)
+    assert (cloudy.balances.failure_code, cloudy.balances.failed_at) == ("maintenance", clock.now)
+    sandbox.set_fault("htx", scenario="read-only", fault=None)
+    clock.advance(minutes=6)
+    assert await worker.run_due() == 1
+    clear = await look(bench, view)
+    assert (clear.balances.failure_code, clear.balances.fetched_at) == (None, clock.now)
+    assert await count_checks(bench) == {}
 
 
 async def test_a_paused_key_is_left_alone_until_it_is_resumed(bench: Bench, clock: FakeClock) -> None:
@@ -171,20 +226,22 @@ async def test_secrets_that_do_not_open_are_not_tried_again_at_once(bench: Bench
 
 
 async def test_an_exchange_off_the_list_and_a_failing_check_stop_no_other(
-    bench: Bench, clock: FakeClock, caplog: pytest.LogCaptureFixture
+    bench: Bench, clock: FakeClock, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gone = await bench.connect("hitbtc", "read-only")
     failing = await bench.connect("htx", "read-only")
     fine = await bench.connect("htx", "empty")
     bench.state.exchanges._kinds.pop("hitbtc")
 
-    async def fail(claim: Any) -> None:
-        if claim.credential_id == failing.id:
+    async def fail(question: Any, **parts: Any) -> Any:
+        if question.row.id == failing.id:
             raise ValueError("cAnArY-secret-in-a-text")
+        return await ask_exchange(question, **parts)
 
+    monkeypatch.setattr(background, "ask_exchange", fail)
     clock.advance(**LONGER_THAN_ANY_SPREAD)
     caplog.set_level(logging.INFO)
-    assert await make_worker(bench, check=fail).run_due() == 3
+    assert await make_worker(bench).run_due() == 3
     assert await count_checks(bench) == {fine.id: 1}
     assert f"the check of credential {failing.id} failed: ValueError" in caplog.text
     assert f"{gone.id} was not checked: exchange_not_offered" in caplog.text
@@ -199,7 +256,6 @@ async def test_an_exchange_off_the_list_and_a_failing_check_stop_no_other(
 async def test_a_database_that_is_away_is_waited_for(bench: Bench, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
     view = await bench.connect()
     clock.advance(**LONGER_THAN_ANY_SPREAD)
-    worker = make_worker(bench)
     database, original, refusals = bench.state.database, bench.state.database.read, []
 
     def refuse() -> Any:
@@ -207,13 +263,11 @@ async def test_a_database_that_is_away_is_waited_for(bench: Bench, clock: FakeCl
         raise ConnectionError("postgresql://keydeck:cAnArY@db/keydeck")
 
     monkeypatch.setattr(database, "read", refuse)
-    running = asyncio.create_task(worker.run())
-    await wait_until(lambda: len(refusals) > 2)
-    monkeypatch.setattr(database, "read", original)
-    await wait_for_checks(bench, 1)
-    assert worker.heartbeat_at == clock.now
-    worker.stop()
-    await running
+    async with work_by_itself(bench) as jobs:
+        await wait_until(lambda: len(refusals) > 2)
+        monkeypatch.setattr(database, "read", original)
+        await wait_for_checks(bench, 1)
+        assert jobs.heartbeat_at == clock.now
     assert (await look(bench, view)).checked_at == clock.now
 
 
@@ -223,55 +277,47 @@ async def test_two_workers_check_each_key_once(app: FastAPI, bench: Bench, clock
         for exchange, scenario in (("hitbtc", "read-only"), ("hitbtc", "empty"), ("htx", "read-only"), ("htx", "empty")):
             views.append(await person.connect(exchange, scenario))
     clock.advance(**LONGER_THAN_ANY_SPREAD)
-    workers = [make_worker(bench, pace=Pace(at_once=3, rest_seconds=0.01)) for _ in range(3)]
-    running = [asyncio.create_task(worker.run()) for worker in workers]
-    manual = asyncio.create_task(bench.check(views[0].id))
-    await wait_for_checks(bench, len(views))
-    await manual
-    await asyncio.sleep(0.1)
-    for worker in workers:
-        worker.stop()
-    await asyncio.gather(*running)
+    await asyncio.gather(*[make_worker(bench).run_due() for _ in range(3)], bench.check(views[0].id))
+    await make_worker(bench).run_due()
     every = await count_checks(bench) + await count_checks(bench, "manual")
     assert all(every[view.id] == 1 for view in views if view.id != views[0].id)
     assert set((await count_checks(bench)).values()) == {1}
 
 
-async def test_no_more_checks_run_than_there_are_places(bench: Bench, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    for scenario in ("read-only", "read-trade", "empty", "large"):
-        await bench.connect("hitbtc", scenario, plan="balances")
-    released, arrived = hold_balances(bench, monkeypatch)
-    clock.advance(**LONGER_THAN_ANY_SPREAD)
-    worker = make_worker(bench, pace=Pace(at_once=2, rest_seconds=0.01))
-    running = asyncio.create_task(worker.run())
-    await wait_until(lambda: len(arrived) == 2)
-    await asyncio.sleep(0.1)
-    assert len(arrived) == 2
-    released.set()
-    await wait_until(lambda: len(arrived) == 4)
-    worker.stop()
-    await running
-    assert sum((await count_checks(bench)).values()) == 4, "a stop lets running checks end"
-
-
-async def test_a_killed_worker_s_mark_is_taken_over_after_two_minutes(
-    bench: Bench, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+async def test_one_result_that_cannot_be_stored_spoils_no_other(
+    bench: Bench, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    view = await bench.connect()
-    released, arrived = hold_balances(bench, monkeypatch)
+    views = [await bench.connect("hitbtc", scenario) for scenario in ("read-only", "empty", "large")]
+    original = Bookkeeping.store_check
+
+    async def store(self: Any, row: Any, *values: Any, **more: Any) -> bool:
+        if row.id == views[1].id:
+            raise ValueError("cAnArY")
+        return await original(self, row, *values, **more)
+
+    monkeypatch.setattr(Bookkeeping, "store_check", store)
     clock.advance(**LONGER_THAN_ANY_SPREAD)
-    running = asyncio.create_task(make_worker(bench).run())
-    await wait_until(lambda: bool(arrived))
-    running.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await running
-    released.set()
+    assert await make_worker(bench).run_due() == 3
+    assert await count_checks(bench) == {views[0].id: 1, views[2].id: 1}
+    assert "a batch is stored one by one: ValueError" in caplog.text
+    assert "cAnArY" not in caplog.text
+    assert not (await look(bench, views[1])).checking
+
+
+async def test_a_killed_worker_s_mark_is_taken_over_after_two_minutes(bench: Bench, clock: FakeClock) -> None:
+    view = await bench.connect()
+    clock.advance(**LONGER_THAN_ANY_SPREAD)
+    killed = make_worker(bench)
+    (left,) = await killed.claim((await killed.find())[0])
     assert (await look(bench, view)).status is Status.CHECKING
     assert await make_worker(bench).run_due() == 0
     clock.advance(minutes=2)
-    assert await make_worker(bench).run_due() == 1
-    assert (await look(bench, view)).status is Status.CONNECTED
+    await make_worker(bench).work([left])
+    assert (await look(bench, view)).status is Status.CONNECTED, "whoever goes on with its batch takes it up"
     assert await count_checks(bench) == {view.id: 1}
+    await killed.work([left])
+    assert await make_worker(bench).run_due() == 0
+    assert await count_checks(bench) == {view.id: 1}, "nobody does it twice"
 
 
 async def test_a_worker_that_wakes_up_after_its_mark_was_taken_over_stores_nothing(
@@ -297,16 +343,55 @@ async def test_a_stopped_worker_gives_back_what_does_not_end_in_time(
     view = await bench.connect()
     released, arrived = hold_balances(bench, monkeypatch)
     clock.advance(**LONGER_THAN_ANY_SPREAD)
-    worker = make_worker(bench, pace=Pace(rest_seconds=0.01, grace_seconds=0.05))
-    running = asyncio.create_task(worker.run())
-    await wait_until(lambda: bool(arrived))
-    worker.stop()
-    async with asyncio.timeout(5):
-        await running
+    async with asyncio.timeout(20), work_by_itself(bench, grace_seconds=0.05):
+        await wait_until(lambda: bool(arrived))
     assert "before 1 checks had ended" in caplog.text
     assert not (await look(bench, view)).checking
     released.set()
     assert await make_worker(bench).run_due() == 1, "due at once, for whoever comes first"
+
+
+async def test_as_many_keys_are_asked_at_once_as_the_exchange_s_limits_bear(bench: Bench, clock: FakeClock) -> None:
+    view = await bench.connect("htx", "read-only")
+    columns = ", ".join(
+        column.name for column in Credential.__table__.columns if column.name not in ("id", "fingerprint", "due_at")
+    )
+    for number in range(100):
+        copied = columns.replace("environment", "'live'") if number < 60 else columns
+        await bench.execute(
+            f"INSERT INTO credentials (id, fingerprint, {columns}) SELECT :id, :id, {copied} FROM credentials WHERE id = :source",
+            id=f"crd_{number}", source=view.id,
+        )  # fmt: skip
+    clock.advance(**LONGER_THAN_ANY_SPREAD)
+    worker = make_worker(bench)
+    assert await worker.find() == ["htx/live/0", "htx/sandbox/0", "htx/sandbox/1", "htx/sandbox/2"]
+    assert count_places(bench.state.exchanges.get("htx")) == 20, "ten calls a second, two seconds ahead"
+    batches = [await worker.claim("htx/live/0"), await worker.claim("htx/sandbox/0")]
+    assert [len(batch) for batch in batches] == [16, 16]
+
+
+async def test_a_site_that_rests_gets_one_probe_when_its_time_has_come(
+    bench: Bench, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for scenario in ("read-only", "empty", "large"):
+        await bench.connect("hitbtc", scenario)
+    other = await bench.connect("htx", "read-only")
+    clock.advance(**LONGER_THAN_ANY_SPREAD)
+    way = bench.state.exchanges.ways[0]
+    rests = [RestingSite("hitbtc", Environment.SANDBOX, way, clock.now, clock.now + timedelta(seconds=30))]
+
+    async def list_resting() -> list[RestingSite]:
+        return rests
+
+    monkeypatch.setattr(bench.state.exchanges, "list_resting", list_resting)
+    worker = make_worker(bench)
+    assert await worker.run_due() == 1
+    assert await count_checks(bench) == {other.id: 1}
+    clock.advance(seconds=30)
+    assert await worker.find() == [f"hitbtc/sandbox/probe/{way}"]
+    assert len(await worker.claim(f"hitbtc/sandbox/probe/{way}")) == 1
+    rests.clear()
+    assert await worker.run_due() == 2, "the rest come when the probe was answered"
 
 
 async def test_the_app_runs_a_worker_only_when_told(settings: Settings, outside: Outside, clock: FakeClock) -> None:
@@ -319,5 +404,5 @@ async def test_the_app_runs_a_worker_only_when_told(settings: Settings, outside:
     async with busy.router.lifespan_context(busy):
         bench = Bench(busy, None)  # type: ignore[arg-type]  # only read from
         await wait_for_checks(bench, 1)
-        assert busy.state.worker.heartbeat_at == clock.now
+        assert busy.state.jobs.heartbeat_at == clock.now
         assert await count_checks(bench) == {view.id: 1}

@@ -12,15 +12,25 @@ from app.audit import record_event
 from app.clock import Clock
 from app.credentials import repository, schedule_repository
 from app.credentials.attempts import Attempt
+from app.credentials.balance_run import BalanceOutcome
 from app.credentials.check_run import CheckOutcome
 from app.credentials.models import Credential, KeyCheck
+from app.credentials.planning import KeyFacts, plan_next
 from app.credentials.repository import CredentialRow
 from app.credentials.safekeeping import Safekeeping
-from app.credentials.schedule import SCHEDULED, choose_next_check, choose_next_of_locked
+from app.credentials.schedule import SCHEDULED, choose_next_balances, choose_next_of_locked
 from app.credentials.status import tells_of_key
-from app.credentials.storage import make_balance_values, make_check_row, make_locked_row, make_pointers
+from app.credentials.storage import (
+    make_balance_values,
+    make_check_row,
+    make_locked_row,
+    make_pointers,
+    make_refresh_values,
+    make_way_values,
+)
 from app.credentials.watch import Watch
-from app.exchanges.types import Exchange
+from app.credentials.ways import find_first_address
+from app.exchanges.types import AccessPlan, Exchange
 from app.identifiers import create_id
 from app.live.changes import Change, ChangeKind, note_changes
 from app.masking import Secret
@@ -38,6 +48,8 @@ class Bookkeeping:
         self._settings = settings
         self._clock = clock
         self.watch = Watch(session, clock=clock)
+        self.held: list[Change] | None = None
+        """Where a batch collects what it will tell; None: each change is told at once."""
 
     async def insert(self, principal: Principal, attempt: Attempt) -> str | None:
         """Store a new credential with its first check and balances; return its id.
@@ -126,9 +138,9 @@ class Bookkeeping:
         The same when the check took so long that another one has taken over its mark.
         """
         check = make_check_row(outcome, credential_id=row.id, reason=reason, secrets=secrets)
-        next_check_at = await self._choose_next_check(row, outcome)
+        planned = await self._plan_next(row, outcome, exchange=exchange)
         seen = await self.watch.observe(row, outcome, exchange=exchange)
-        values = {"checking_since": None, "next_check_at": next_check_at, **make_pointers(check), **seen.values}
+        values = {"checking_since": None, **planned, **make_pointers(check), **make_way_values(row, outcome), **seen.values}
         if outcome.report is not None and outcome.report.account_id is not None:
             values["account_id"] = outcome.report.account_id
         is_changed = await repository.update_credential(
@@ -143,6 +155,34 @@ class Bookkeeping:
             await repository.keep_pause(self._session, row.id, user_id=row.user_id)
             await self._store_history(check, outcome, user_id=row.user_id)
             await self.watch.keep(seen)
+            self._note_move(row)
+        return is_changed
+
+    async def store_balances(self, row: CredentialRow, outcome: BalanceOutcome | None, *, marked_at: datetime) -> bool:
+        """Store balances that were fetched without a check. False, and nothing stored, when the mark is not ours any more.
+
+        Where they tell of the key itself, or could not be asked for (None), a check of its rights is due at once.
+        """
+        error = outcome.error if outcome is not None else None
+        values: dict[str, Any] = {"checking_since": None, "next_balances_at": None}
+        if outcome is None or (error is not None and tells_of_key(error.code)):
+            values["next_check_at"] = self._clock()
+        elif row.next_check_at is not None:
+            values["next_balances_at"] = choose_next_balances(
+                credential_id=row.id,
+                at=outcome.finished_at,
+                next_check_at=row.next_check_at,
+                interval_seconds=self._settings.balance_interval_seconds,
+                asked_seconds=error.retry_after_seconds if error is not None else None,
+            )
+        is_changed = await repository.update_credential(
+            self._session, row.id, user_id=row.user_id, values=values, secret_version=row.secret_version, marked_at=marked_at
+        )
+        if is_changed:
+            await repository.keep_pause(self._session, row.id, user_id=row.user_id)
+        if is_changed and outcome is not None:
+            await repository.put_balances(self._session, row.id, user_id=row.user_id, values=make_refresh_values(outcome))
+            await self.tell(row.user_id, row.id, ChangeKind.BALANCES)
         return is_changed
 
     async def store_locked(self, row: CredentialRow, *, reason: str) -> None:
@@ -151,15 +191,23 @@ class Bookkeeping:
         check = make_locked_row(credential_id=row.id, reason=reason, now=now)
         interval_seconds = self._settings.check_interval_seconds
         next_check_at = choose_next_of_locked(credential_id=row.id, at=now, interval_seconds=interval_seconds)
-        values = {"checking_since": None, "next_check_at": next_check_at, **make_pointers(check)}
+        values = {"checking_since": None, "next_check_at": next_check_at, "next_balances_at": None, **make_pointers(check)}
         await repository.update_credential(self._session, row.id, user_id=row.user_id, values=values)
         await repository.keep_pause(self._session, row.id, user_id=row.user_id)
         await repository.add_check(self._session, check, keep=KEPT_CHECKS)
         await self.tell(row.user_id, row.id, ChangeKind.CHECKED)
 
     async def tell(self, user_id: str, credential_id: str, kind: ChangeKind) -> None:
-        """Let open pages hear of a change, once it is committed."""
-        await note_changes(self._session, [Change(user_id, credential_id, kind)], at=self._clock())
+        """Let open pages hear of a change, once it is committed; in a batch with all others, by `tell_held`."""
+        change = Change(user_id, credential_id, kind)
+        if self.held is not None:
+            self.held.append(change)
+        else:
+            await note_changes(self._session, [change], at=self._clock())
+
+    async def tell_held(self) -> None:
+        """Tell the changes of a batch at once."""
+        await note_changes(self._session, self.held or [], at=self._clock())
 
     def record(self, principal: Principal, action: str, credential_id: str, **detail: str) -> None:
         """Write an audit event of what the user did with a credential of theirs."""
@@ -177,7 +225,7 @@ class Bookkeeping:
     def _make_key_values(self, attempt: Attempt, check: KeyCheck) -> dict[str, Any]:
         """Return the columns that describe the key itself, the same for a new credential and a replaced key."""
         report = attempt.outcome.report
-        interval = self._settings.check_interval_seconds
+        facts = KeyFacts(attempt.entry.exchange, attempt.entry.plan, attempt.outcome.finished_at)
         return {
             "key_hint": attempt.entry.key_hint,
             "fingerprint": attempt.fingerprint,
@@ -185,19 +233,19 @@ class Bookkeeping:
             "attested_at": attempt.attested_at,
             "way": attempt.way,
             "former_way": None,
-            "next_check_at": choose_next_check(attempt.outcome, credential_id=check.credential_id, interval_seconds=interval),
+            **plan_next(attempt.outcome, facts, credential_id=check.credential_id, settings=self._settings),
             **make_pointers(check),
         }
 
-    async def _choose_next_check(self, row: CredentialRow, outcome: CheckOutcome) -> datetime:
+    async def _plan_next(self, row: CredentialRow, outcome: CheckOutcome, *, exchange: Exchange) -> dict[str, datetime | None]:
         """Return when to look again; after bad weather ever later, by how many scheduled checks it has spoiled already."""
         failures = 0
         if not tells_of_key(outcome.code):
             failures = await schedule_repository.count_untelling_checks(
                 self._session, row.id, user_id=row.user_id, reason=SCHEDULED
             )
-        interval_seconds = self._settings.check_interval_seconds
-        return choose_next_check(outcome, credential_id=row.id, interval_seconds=interval_seconds, earlier_failures=failures)
+        facts = KeyFacts(exchange, AccessPlan(row.plan), row.key_set_at or row.created_at, row.checked_code, failures)
+        return plan_next(outcome, facts, credential_id=row.id, settings=self._settings)
 
     async def _store_history(self, check: KeyCheck, outcome: CheckOutcome, *, user_id: str) -> None:
         await repository.add_check(self._session, check, keep=KEPT_CHECKS)
@@ -217,6 +265,22 @@ class Bookkeeping:
             number += 1
             label = f"{exchange.name} {number}"
         return label
+
+    def _note_move(self, row: CredentialRow) -> None:
+        """Write an event for the owner when the key's way out was taken away, and another one was chosen."""
+        if row.is_moved:
+            ways = self._settings.ways
+            before, after = (find_first_address(ways, name) for name in (row.former_way, row.way))
+            detail = {"label": row.label, "before": before, "after": after}
+            record_event(
+                self._session,
+                "credential.moved",
+                at=self._clock(),
+                actor_id=None,
+                owner_id=row.user_id,
+                object_id=row.id,
+                detail=detail,
+            )
 
     async def _note_shared_key(self, principal: Principal, attempt: Attempt, *, credential_id: str) -> None:
         """Write an event for operators when another user connected the same key; neither user is told."""

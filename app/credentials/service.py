@@ -13,19 +13,17 @@ from app.accounts.current_user import Principal
 from app.clock import Clock
 from app.credentials import repository
 from app.credentials.attempts import Attempts
-from app.credentials.bookkeeping import Bookkeeping
 from app.credentials.connect import ConnectInput, StepListener
-from app.credentials.entry import CleanEntry, clean_label, make_format_step, parse_plan, refuse_input
+from app.credentials.entry import CleanEntry, clean_label, parse_plan, refuse_input
 from app.credentials.lookups import Lookups
+from app.credentials.questions import Questions, demand_offered
 from app.credentials.repository import CredentialRow
-from app.credentials.safekeeping import Safekeeping, Use
-from app.credentials.schedule import SCHEDULED
-from app.credentials.schedule_repository import ClaimedCheck
+from app.credentials.safekeeping import Safekeeping
+from app.credentials.schedule_repository import Duty
 from app.credentials.status import CHECK_TIME
 from app.credentials.views import CheckView, CredentialView, SupportCredentialView
 from app.exchanges.registry import Exchanges
 from app.exchanges.types import Exchange
-from app.exchanges.types import AccessPlan, Environment, Exchange
 from app.live.changes import ChangeKind
 from app.masking import Secret
 from app.settings import Settings
@@ -43,7 +41,8 @@ class Credentials:
         self._clock = clock
         self._safekeeping = Safekeeping(session, vault=vault)
         self._attempts = Attempts(session, exchanges=exchanges, settings=settings, clock=clock)
-        self._books = Bookkeeping(session, safekeeping=self._safekeeping, settings=settings, clock=clock)
+        self._questions = Questions(session, vault=vault, exchanges=exchanges, settings=settings, clock=clock)
+        self._books = self._questions.books
         self._lookups = Lookups(session, exchanges=exchanges, settings=settings, clock=clock)
 
     async def list_all(self, principal: Principal) -> list[CredentialView]:
@@ -95,22 +94,12 @@ class Credentials:
         Raises NotFound, and Problem where this server no longer offers the exchange.
         """
         row = await self._lookups.get_row(credential_id, user_id=principal.user_id)
-        exchange = self._demand_offered(row)
+        demand_offered(row, exchanges=self._exchanges)
         now = self._clock()
         if await repository.begin_check(self._session, row.id, user_id=row.user_id, now=now, stale_before=now - CHECK_TIME):
             await self._books.tell(row.user_id, row.id, ChangeKind.CHECKING)
-            await self._check_marked(row, exchange, marked_at=now, reason=reason, on_step=on_step)
+            await self._check_marked(row, marked_at=now, reason=reason, on_step=on_step)
         return await self.get(principal, credential_id)
-
-    async def check_claimed(self, claim: ClaimedCheck) -> None:
-        """Check a credential on the server's own behalf; the schedule has marked it. Nothing when the mark is not ours any more.
-
-        Raises Problem where this server no longer offers the exchange; the mark then stays.
-        """
-        row = await repository.get_row(self._session, claim.credential_id, user_id=claim.user_id)
-        if row is None or row.checking_since != claim.marked_at:
-            return
-        await self._check_marked(row, self._demand_offered(row), marked_at=claim.marked_at, reason=SCHEDULED)
 
     async def replace(
         self,
@@ -126,7 +115,7 @@ class Credentials:
         Raises ConnectRefused when the new key is refused or belongs to another account, NotFound.
         """
         row = await self._lookups.get_row(credential_id, user_id=principal.user_id)
-        exchange = self._demand_offered(row)
+        exchange = demand_offered(row, exchanges=self._exchanges)
         entered = ConnectInput(row.exchange, row.environment, row.label, row.plan, secrets, attested=attested)
         entry = await self._attempts.read_entry(entered, on_step=on_step)
         fingerprint = self._fingerprint(entry)
@@ -184,42 +173,15 @@ class Credentials:
     async def _check_marked(
         self,
         row: CredentialRow,
-        exchange: Exchange,
         *,
         marked_at: datetime,
         reason: str,
         on_step: StepListener | None = None,
     ) -> None:
         """Make the check that the mark stands for, and store what came back."""
-        try:
-            secrets = await self._safekeeping.open(row, use=Use.CHECK)
-        except VaultError:
-            await self._books.store_locked(row, reason=reason)
-            return
-        known = await self._books.watch.recall(row)
+        question = await self._questions.prepare(row, duty=Duty.RIGHTS, marked_at=marked_at, reason=reason)
         await self._session.commit()  # the mark must be seen, and no transaction may wait on the network
-        format_step = make_format_step(secrets.values, exchange=exchange)
-        order = self._attempts.make_order(
-            exchange, AccessPlan(row.plan), known=known, attested_at=row.attested_at, format_step=format_step
-        )
-        outcome = await self._attempts.ask(order, Environment(row.environment), secrets, key_id=row.fingerprint, on_step=on_step)
-        await self._books.store_check(
-            row, outcome, exchange=exchange, reason=reason, secrets=secrets.values.values(), marked_at=marked_at
-        )
-
-    def _demand_offered(self, row: CredentialRow) -> Exchange:
-        """Return the exchange. Raises Problem when this server no longer offers it, or this environment of it."""
-        exchange = self._exchanges.get(row.exchange)
-        if exchange is None or Environment(row.environment) not in self._exchanges.list_environments(row.exchange):
-            raise Problem(
-                "exchange_not_offered",
-                status=409,
-                title="This exchange is not offered here any more",
-                detail="The operator took it off the list. The credential stays stored and can be disconnected.",
-                who_acts="operator",
-                next_step="Ask your operator.",
-            )
-        return exchange
+        await self._questions.store(question, await self._questions.ask(question, on_step=on_step))
 
     def _fingerprint(self, entry: CleanEntry) -> str:
         return self._safekeeping.fingerprint(

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from app.credentials.balance_run import BalanceOutcome
 from app.credentials.check_run import CheckOutcome
 from app.credentials.entry import hide_secrets
 from app.credentials.models import KeyCheck
@@ -68,6 +69,18 @@ def make_balance_values(outcome: CheckOutcome) -> dict[str, Any]:
     """Return the columns to change: a new sheet, or only the failure, so that old values stay with their age."""
     if outcome.sheet is None:
         return {"failed_at": outcome.finished_at, "failure_code": outcome.balances_code or outcome.code}
+    return {
+        "fetched_at": outcome.finished_at,
+        "document": write_sheet(outcome.sheet),
+        "failed_at": None,
+        "failure_code": None,
+    }
+
+
+def make_refresh_values(outcome: BalanceOutcome) -> dict[str, Any]:
+    """Return the same of balances that were fetched without a check."""
+    if outcome.sheet is None:
+        return {"failed_at": outcome.finished_at, "failure_code": outcome.error.code if outcome.error is not None else "internal"}
     return {
         "fetched_at": outcome.finished_at,
         "document": write_sheet(outcome.sheet),

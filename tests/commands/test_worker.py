@@ -21,7 +21,7 @@ from tests.credentials.bench import Bench
 from tests.databases import copy_sqlite
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-WAIT_SECONDS = 40
+WAIT_SECONDS = 80
 
 
 @pytest.fixture

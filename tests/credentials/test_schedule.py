@@ -1,18 +1,30 @@
 """Which keys are due, who gets them, and when they come round again: alike on both databases."""
 
 import asyncio
+from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import text
 
 from app.accounts.models import User
 from app.credentials import schedule_repository
 from app.credentials.check_run import CheckOutcome
 from app.credentials.models import Credential
-from app.credentials.schedule import BACK_OFF_SECONDS, SPREAD, Schedule, choose_next_check, spread
+from app.credentials.schedule import (
+    BACK_OFF_SECONDS,
+    CHANGED_SECONDS,
+    SPREAD,
+    DueSite,
+    Schedule,
+    align,
+    choose_next_balances,
+    choose_next_check,
+    spread,
+)
+from app.credentials.schedule_repository import Duty, Ways
 from app.credentials.status import CHECK_TIME
 from app.db import Database
 from app.exchanges.errors import Maintenance, RateLimited
@@ -29,11 +41,16 @@ async def add_credentials(database: Database, count: int, **columns: Any) -> lis
             await session.flush()
         taken = (await session.execute(text("SELECT count(*) FROM credentials"))).scalar_one()
         for number in range(taken, taken + count):
-            values = {"next_check_at": START - timedelta(seconds=taken + count - number - 1), **columns}
+            values = {
+                "exchange": "htx",
+                "environment": "live",
+                "next_check_at": START - timedelta(seconds=taken + count - number - 1),
+                **columns,
+            }
             session.add(
                 Credential(
-                    id=f"crd_{number:06}", user_id="usr_1", exchange="htx", environment="live", label="Main", plan="balances",
-                    key_hint="f3a9", fingerprint=f"{number}", secret_version=1, created_at=START, updated_at=START, **values,
+                    id=f"crd_{number:06}", user_id="usr_1", label="Main", plan="balances", key_hint="f3a9",
+                    fingerprint=f"{number}", secret_version=1, created_at=START, updated_at=START, **values,
                 )
             )  # fmt: skip
     return [f"crd_{number:06}" for number in range(taken, taken + count)]
@@ -41,12 +58,12 @@ async def add_credentials(database: Database, count: int, **columns: Any) -> lis
 
 async def claim(database: Database, clock: FakeClock, *, limit: int = 100) -> list[str]:
     async with database.write() as session:
-        return [found.credential_id for found in await Schedule(session, clock=clock).claim(limit=limit)]
+        return [found.credential_id for found in await Schedule(session, clock=clock).claim("htx", "live", limit=limit)]
 
 
 async def has_due(database: Database, clock: FakeClock) -> bool:
     async with database.read() as session:
-        return await Schedule(session, clock=clock).has_due()
+        return bool(await Schedule(session, clock=clock).list_due(most=1))
 
 
 async def test_a_claim_takes_what_is_due_once(database: Database, clock: FakeClock) -> None:
@@ -80,45 +97,112 @@ async def test_a_claim_ends_only_for_who_holds_it(database: Database, clock: Fak
     await add_credentials(database, 1)
     async with database.write() as session:
         schedule = Schedule(session, clock=clock)
-        (first,) = await schedule.claim(limit=1)
+        (first,) = await schedule.claim("htx", "live", limit=1)
         clock.advance(minutes=3)
-        (second,) = await schedule.claim(limit=1)
+        (second,) = await schedule.claim("htx", "live", limit=1)
         await schedule.give_back(first)
         await schedule.put_off(first, seconds=60)
-        assert not await schedule.has_due()
+        assert not await schedule.list_due(most=1)
         await schedule.put_off(second, seconds=60)
         clock.advance(seconds=50)
-        assert not await schedule.has_due()
+        assert not await schedule.list_due(most=1)
         clock.advance(seconds=20)
-        (third,) = await schedule.claim(limit=1)
+        (third,) = await schedule.claim("htx", "live", limit=1)
         await schedule.give_back(third)
-        assert await schedule.has_due(), "what is given back is due at once"
+        assert await schedule.list_due(most=1), "what is given back is due at once"
 
 
 async def test_a_credential_paused_meanwhile_is_not_planned_again(database: Database, clock: FakeClock) -> None:
     await add_credentials(database, 1)
     async with database.write() as session:
         schedule = Schedule(session, clock=clock)
-        (claimed,) = await schedule.claim(limit=1)
+        (claimed,) = await schedule.claim("htx", "live", limit=1)
         await session.execute(text("UPDATE credentials SET paused_at = created_at, next_check_at = NULL"))
         await schedule.put_off(claimed, seconds=60)
         row = (await session.execute(text("SELECT checking_since, next_check_at FROM credentials"))).one()
     assert tuple(row) == (None, None)
 
 
-async def test_the_due_query_uses_its_index(database: Database, clock: FakeClock) -> None:
-    await add_credentials(database, 3000, next_check_at=START + timedelta(hours=1))
+async def test_sites_are_found_with_what_is_due_at_each(database: Database, clock: FakeClock) -> None:
+    await add_credentials(database, 3)
+    await add_credentials(database, 5, exchange="hitbtc")
+    await add_credentials(database, 2, environment="sandbox", next_check_at=START + timedelta(seconds=1))
+    await add_credentials(database, 1, exchange="long-gone")
+    async with database.write() as session:
+        schedule = Schedule(session, clock=clock)
+        assert await schedule.list_due(most=4) == [
+            DueSite("hitbtc", "live", 4), DueSite("htx", "live", 3), DueSite("long-gone", "live", 1),
+        ]  # fmt: skip
+        assert len(await schedule.claim("hitbtc", "live", limit=10)) == 5
+        assert [site.exchange for site in await schedule.list_due(most=1)] == ["htx", "long-gone"]
+
+
+async def test_balances_are_due_by_themselves_unless_the_key_is_in_quarantine(database: Database, clock: FakeClock) -> None:
+    later = START + timedelta(minutes=10)
+    await add_credentials(database, 1, next_check_at=later, next_balances_at=START)
+    await add_credentials(database, 1, next_check_at=later, next_balances_at=START, quarantined_at=START)
+    await add_credentials(database, 1, next_check_at=later, next_balances_at=START, paused_at=START)
+    await add_credentials(database, 1, next_check_at=START, next_balances_at=START)
+    await add_credentials(database, 1, next_check_at=later, next_balances_at=None)
+    async with database.write() as session:
+        schedule = Schedule(session, clock=clock)
+        claimed = {found.credential_id: found.duty for found in await schedule.claim("htx", "live", limit=10)}
+        assert claimed == {"crd_000000": Duty.BALANCES, "crd_000003": Duty.RIGHTS}
+        clock.advance(minutes=11)
+        claimed = {found.credential_id: found.duty for found in await schedule.claim("htx", "live", limit=10)}
+        assert claimed == dict.fromkeys(("crd_000000", "crd_000001", "crd_000003", "crd_000004"), Duty.RIGHTS)
+
+
+async def test_a_way_out_that_rests_is_left_out_and_a_probe_uses_no_other(database: Database, clock: FakeClock) -> None:
+    for way in (None, "east", "west"):
+        await add_credentials(database, 1, way=way)
+    async with database.write() as session:
+        schedule = Schedule(session, clock=clock)
+        first = await schedule.claim("htx", "live", limit=10, ways=Ways(without=["east", None]))
+        probe = await schedule.claim("htx", "live", limit=10, ways=Ways(only=["direct", None]))
+    assert [found.credential_id for found in (*first, *probe)] == ["crd_000002", "crd_000000"]
+
+
+async def test_who_takes_up_what_a_killed_process_left_gets_new_marks(database: Database, clock: FakeClock) -> None:
+    await add_credentials(database, 3)
+    async with database.write() as session:
+        schedule = Schedule(session, clock=clock)
+        left = await schedule.claim("htx", "live", limit=3)
+        clock.advance(seconds=100)
+        assert await schedule.retake(left) == [], "whoever claimed them may still be alive"
+        clock.advance(seconds=30)
+        await schedule.give_back(left[0])
+        taken = await schedule.retake(left)
+        assert {found.credential_id for found in taken} == {found.credential_id for found in left[1:]}
+        assert {found.marked_at for found in taken} == {clock.now}
+        assert await schedule.retake(left) == []
+
+
+@pytest.mark.parametrize("count", [3000])
+async def test_the_due_query_is_a_range_of_its_index(database: Database, clock: FakeClock, count: int) -> None:
+    await add_credentials(database, count, next_check_at=START + timedelta(hours=1))
     await add_credentials(database, 20)
-    due = schedule_repository._is_due(clock.now, clock.now - CHECK_TIME)
-    site = (Credential.exchange == "htx", Credential.environment == "live")
-    query = select(Credential.id).where(due, *site).order_by(Credential.due_at).limit(8)
+    assert_index_range(await explain_due(database, clock), is_sqlite=database.is_sqlite)
+
+
+async def explain_due(database: Database, clock: FakeClock) -> str:
+    """Return how the database finds what is due."""
+    due = schedule_repository.select_due("htx", "live", now=clock.now, stale_before=clock.now - CHECK_TIME)
+    query = due.order_by(Credential.due_at).limit(16)
     plain = str(query.compile(database.engine.sync_engine, compile_kwargs={"literal_binds": True}))
     async with database.write() as session:
         await session.execute(text("ANALYZE"))
     async with database.read() as session:
         explain = "EXPLAIN QUERY PLAN" if database.is_sqlite else "EXPLAIN"
-        plan = " ".join(str(row) for row in await session.execute(text(f"{explain} {plain}".replace(":", "\\:"))))
+        return " ".join(str(row) for row in await session.execute(text(f"{explain} {plain}".replace(":", "\\:"))))
+
+
+def assert_index_range(plan: str, *, is_sqlite: bool) -> None:
+    """Assert that rows come from the index in order of time: no table is read through, and nothing is sorted."""
     assert "ix_credentials_exchange_environment_due_at" in plan
+    assert ("SEARCH credentials" in plan) if is_sqlite else ("Index Scan" in plan and "Seq Scan" not in plan)
+    assert "SORT" not in plan.upper().replace("SORTED", "")
+    assert "TEMP B-TREE" not in plan
 
 
 def make_outcome(code: str = "ok", **changes: Any) -> CheckOutcome:
@@ -126,12 +210,14 @@ def make_outcome(code: str = "ok", **changes: Any) -> CheckOutcome:
     return replace(outcome, **changes)
 
 
-def measure_wait(outcome: CheckOutcome, *, failures: int = 0, interval_seconds: int = INTERVAL_SECONDS) -> tuple[float, float]:
+def measure_wait(
+    outcome: CheckOutcome, *, failures: int = 0, interval_seconds: int = INTERVAL_SECONDS, **more: Any
+) -> tuple[float, float]:
     """Return the shortest and the longest wait over many credentials, in seconds."""
     waits = [
         (
             choose_next_check(
-                outcome, credential_id=f"crd_{number}", interval_seconds=interval_seconds, earlier_failures=failures
+                outcome, credential_id=f"crd_{number}", interval_seconds=interval_seconds, earlier_failures=failures, **more
             )
             - START
         ).total_seconds()
@@ -171,9 +257,46 @@ def test_what_its_owner_can_mend_keeps_the_usual_interval(code: str) -> None:
     assert measure_wait(make_outcome(code)) == near(INTERVAL_SECONDS)
 
 
-def test_balances_that_bad_weather_kept_back_are_asked_for_sooner() -> None:
-    assert measure_wait(make_outcome(error=Maintenance(), balances_code="maintenance")) == near(300)
-    assert measure_wait(make_outcome(balances_code="permission_missing")) == near(INTERVAL_SECONDS)
+def test_a_key_that_just_changed_is_looked_at_soon_and_bad_weather_is_no_change() -> None:
+    assert measure_wait(make_outcome(), former_code="permission_missing") == near(CHANGED_SECONDS)
+    assert measure_wait(make_outcome("permission_missing"), former_code="ok") == near(CHANGED_SECONDS)
+    assert measure_wait(make_outcome(), former_code="ok") == near(INTERVAL_SECONDS)
+    assert measure_wait(make_outcome(), former_code="maintenance") == near(INTERVAL_SECONDS)
+    assert measure_wait(make_outcome("maintenance", error=Maintenance()), former_code="ok") == near(BACK_OFF_SECONDS[0])
+    assert measure_wait(make_outcome("invalid_key"), former_code="ok") == near(CHANGED_SECONDS), "it may come back at once"
+
+
+def test_a_key_that_waits_for_an_e_mail_is_looked_at_often_at_first() -> None:
+    for age_seconds, wait in ((0, 60), (3599, 60), (3600, 600), (86399, 600), (86400, INTERVAL_SECONDS)):
+        assert measure_wait(make_outcome("waiting"), waiting_seconds=age_seconds) == near(wait)
+
+
+def test_a_crowd_spreads_over_the_whole_interval_by_itself() -> None:
+    """Five hundred keys that came at one moment, as after an import or an outage: after some rounds they fill the interval."""
+    names = [f"crd_{number}" for number in range(500)]
+    moments = dict.fromkeys(names, START)
+    for _ in range(20):
+        for name, at in moments.items():
+            wait = align(INTERVAL_SECONDS, credential_id=name, at=at)
+            assert 0.9 * INTERVAL_SECONDS <= wait <= 1.1 * INTERVAL_SECONDS
+            moments[name] = at + timedelta(seconds=wait)
+    tenths = Counter(int(at.timestamp() % INTERVAL_SECONDS / INTERVAL_SECONDS * 10) for at in moments.values())
+    assert len(tenths) == 10
+    assert max(tenths.values()) < 2 * 500 / 10
+
+
+def test_balances_come_by_their_own_interval_but_never_just_before_a_check() -> None:
+    def choose(minutes: float, **more: Any) -> datetime | None:
+        return choose_next_balances(
+            credential_id="crd_1", at=START, next_check_at=START + timedelta(minutes=minutes), interval_seconds=300, **more
+        )
+
+    moment = choose(15)
+    assert moment is not None
+    assert 270 <= (moment - START).total_seconds() <= 330
+    assert choose(5.5) is None, "the check fetches them"
+    assert choose(15, asked_seconds=400) == START + timedelta(seconds=400)
+    assert choose(15, asked_seconds=3600) is None
 
 
 def test_a_wait_that_the_exchange_asks_for_is_never_cut_short() -> None:
@@ -186,4 +309,4 @@ def test_a_wait_that_the_exchange_asks_for_is_never_cut_short() -> None:
 def test_the_moments_are_the_check_s_own() -> None:
     finished: datetime = START + timedelta(seconds=30)
     at = choose_next_check(make_outcome(finished_at=finished), credential_id="crd_1", interval_seconds=INTERVAL_SECONDS)
-    assert at == finished + timedelta(seconds=spread(INTERVAL_SECONDS, credential_id="crd_1", at=finished))
+    assert at == finished + timedelta(seconds=align(INTERVAL_SECONDS, credential_id="crd_1", at=finished))
