@@ -16,13 +16,14 @@ from app.accounts.proof_problems import FactorNeeded, ProofNeeded
 from app.accounts.requests import AccountsDep, clean_next, locate_passkeys, redirect, renew
 from app.accounts.step_up import Proof
 from app.masking import Secret
-from app.web.errors import answer_problem, wants_json
+from app.web.errors import answer_problem, describe_problem, wants_json
 from app.web.forms import Form, read_form
 from app.web.pages import Pages
 
 router = APIRouter(include_in_schema=False)
 SET_UP = "/security/two-step"
 _OWN = "confirm_"
+_STREAM = "text/event-stream"  # what a module that stays on its page asks for
 
 
 @router.get("/security/confirm")
@@ -94,8 +95,9 @@ def install_proof_answers(app: FastAPI) -> None:
 
     async def on_proof_needed(request: Request, error: Exception) -> Response:
         assert isinstance(error, ProofNeeded)
-        if wants_json(request):
-            return answer_problem(request, error)
+        if wants_json(request) or _STREAM in request.headers.get("accept", ""):
+            document = describe_problem(error, request_id=request.state.request_id)
+            return JSONResponse(document, status_code=error.status, media_type="application/problem+json")
         asked = clean_next(f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path)
         if request.method in ("GET", "HEAD"):
             return redirect(f"/security/confirm?next={quote(asked, safe='/')}")

@@ -1,4 +1,5 @@
 // The connect and replace form: sends itself, draws the check as it runs, and keeps every field filled for another try.
+import { askForProof } from "./confirm.js";
 import { readEvents } from "./events.js";
 import { cloneTemplate } from "./templates.js";
 import { toast } from "./toast.js";
@@ -140,6 +141,18 @@ const LOST = {
   remedy: "Look under Credentials whether the key is there; if not, check again.",
 };
 
+// The last proof grew old while the key was made at the exchange: asked for on top of the page, then sent again.
+async function confirmThenSend() {
+  setPhase("form");
+  if (await askForProof()) return send();
+  find("submit").focus();
+}
+
+async function isProofNeeded(response) {
+  if (!response.headers.get("content-type")?.startsWith("application/problem+json")) return false;
+  return (await response.json()).code === "proof_needed";
+}
+
 async function send() {
   const stop = new AbortController();
   running = stop;
@@ -150,6 +163,10 @@ async function send() {
   let end = null;
   try {
     const response = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)), headers: { Accept: "text/event-stream" }, signal: stop.signal });
+    if (await isProofNeeded(response)) {
+      confirmThenSend();
+      return;
+    }
     if (!response.headers.get("content-type")?.startsWith("text/event-stream")) {
       refuse(explainAnswer(response));
       return;

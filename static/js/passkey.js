@@ -51,7 +51,13 @@ function show(form, words) {
   place.hidden = !words;
 }
 
-export function watchPasskeys(send = (form) => form.submit()) {
+// A page that goes on in place takes the answer itself; else the form is sent.
+function send(form) {
+  const event = new Event("keydeck:answered", { bubbles: true, cancelable: true });
+  if (form.dispatchEvent(event)) form.submit();
+}
+
+function watchPasskeys() {
   addEventListener(
     "submit",
     async (event) => {
@@ -65,7 +71,7 @@ export function watchPasskeys(send = (form) => form.submit()) {
       try {
         if (!window.PublicKeyCredential) throw Object.assign(new Error("none"), { words: "This browser has no passkeys at this address." });
         form.querySelector("[data-passkey-answer]").value = writeAnswer(await ask(form));
-        await send(form);
+        send(form);
       } catch (error) {
         show(form, explain(error));
       } finally {

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from tests.browser.server import RunningServer, run_server
-from tests.browser.visits import Visit
+from tests.browser.visits import Visit, set_proof_age
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 EMAIL = "trader@example.org"
@@ -52,6 +52,7 @@ def visit(server: RunningServer, browser: Browser, session: Path) -> Iterator[Ca
     opened: list[tuple[BrowserContext, Visit]] = []
 
     def start(*, scripts: bool = True, width: int = 1280, dark: bool = False) -> Visit:
+        set_proof_age(server.database, seconds=0)  # the session is shared by tests that together take more than five minutes
         context = browser.new_context(
             java_script_enabled=scripts,
             storage_state=session,
