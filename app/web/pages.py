@@ -1,5 +1,6 @@
 """Renders pages: one Jinja environment with escaping on, undefined names refused, and the filters every page shares."""
 
+import base64
 import hashlib
 import re
 from pathlib import Path
@@ -33,6 +34,7 @@ class Pages:
         self.environment = _build_environment(templates_dir, clock)
         self.environment.globals |= {
             "static": self.locate_static,
+            "integrity": Integrity(static_dir).read,
             "settings_public": {
                 "host": urlsplit(settings.public_url).netloc,
                 "public_url": settings.public_url,
@@ -72,6 +74,24 @@ class Pages:
         }
         html = self.environment.get_template(template).render({**shared, **context})
         return html.replace(_SPRITE_PLACE, build_sprite(html, self._symbols), 1)
+
+
+class Integrity:
+    """Tells what a script's bytes must come to, so that a browser runs no other. A file that changes is read again."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._known: dict[str, tuple[int, str]] = {}
+
+    def read(self, path: str) -> str:
+        """Return the value of the integrity attribute for a file below /static."""
+        file = self._folder / path
+        changed_at = file.stat().st_mtime_ns
+        known = self._known.get(path)
+        if known is None or known[0] != changed_at:
+            digest = base64.b64encode(hashlib.sha384(file.read_bytes()).digest()).decode()
+            known = self._known[path] = (changed_at, f"sha384-{digest}")
+        return known[1]
 
 
 def read_theme(request: Request) -> str:
