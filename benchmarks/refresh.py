@@ -211,4 +211,4 @@ async def main(accounts: int, count: int) -> None:
 if __name__ == "__main__":
     logging.disable(logging.WARNING)
     given = [int(word) for word in sys.argv[1:]]
-    asyncio.run(main(*(given + [200, 5][len(given) :])))
+    asyncio.run(main(*(given + [60, 5][len(given) :])))
