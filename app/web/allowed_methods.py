@@ -11,5 +11,5 @@ def list_methods(request: Request) -> str:
     for context in iter_route_contexts(request.app.routes):
         route = getattr(context, "original_route", context)
         if isinstance(route, APIRoute) and route.path_regex.match(path):
-            found |= route.methods
+            found |= route.methods or set()
     return ", ".join(sorted(found))
