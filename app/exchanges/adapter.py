@@ -274,7 +274,7 @@ class ExchangeAdapter(ABC):
         told = self._clean_words(told)
         row = next((row for row in self.refusals if row.matches(status=reply.status, code=code, text=told)), None)
         if row is None:
-            error = name_weather(reply, call=call.label, told=told)
+            error = name_weather(reply, call=call.label, told=told or self._clean_words(code))
         else:
             error = self.explain(row.error, told=told, reply=reply, call=call)
         error.told_code = self._clean_words(code)[:_CODE_CAP]
