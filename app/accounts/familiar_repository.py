@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, exists, select
+from sqlalchemy import delete, exists, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -26,8 +26,8 @@ async def is_issued(session: AsyncSession, mark: str) -> bool:
     return bool((await session.execute(select(exists().where(FamiliarPlace.mark == mark)))).scalar_one())
 
 
-async def note_place(session: AsyncSession, mark: str, *, user_id: str, kind: str, now: datetime) -> None:
-    """Write down that this person signed in from there."""
+async def note_place(session: AsyncSession, mark: str, *, user_id: str, kind: str, now: datetime, since: datetime) -> None:
+    """Write down that this person signed in from there; places not used since then are forgotten."""
     insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     statement = insert(FamiliarPlace).values(id=create_id("plc"), user_id=user_id, kind=kind, mark=mark, last_used_at=now)
     await session.execute(
@@ -43,7 +43,8 @@ async def note_place(session: AsyncSession, mark: str, *, user_id: str, kind: st
     )
     await session.execute(
         delete(FamiliarPlace)
-        .where(FamiliarPlace.user_id == user_id, FamiliarPlace.kind == kind, FamiliarPlace.id.not_in(newest))
+        .where(FamiliarPlace.user_id == user_id, FamiliarPlace.kind == kind)
+        .where(or_(FamiliarPlace.id.not_in(newest), FamiliarPlace.last_used_at <= since))
         .execution_options(synchronize_session=False)
     )
 

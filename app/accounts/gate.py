@@ -73,9 +73,10 @@ class Gate(AccountWork):
         if not mark or not await familiar_repository.is_issued(self._session, mark):
             token = create_token()
             mark = hash_token(token)
-        await familiar_repository.note_place(self._session, mark, user_id=user_id, kind="device", now=now)
-        address = _mark_address(user_id, visit.ip)
-        await familiar_repository.note_place(self._session, address, user_id=user_id, kind="address", now=now)
+        for kind, place in (("device", mark), ("address", _mark_address(user_id, visit.ip))):
+            await familiar_repository.note_place(
+                self._session, place, user_id=user_id, kind=kind, now=now, since=now - FAMILIAR_FOR
+            )
         return token
 
 

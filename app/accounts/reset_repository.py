@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import delete, exists, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts.attempt_models import ResetLink
@@ -28,6 +28,11 @@ async def use_link(session: AsyncSession, link_id: str, *, user_id: str, now: da
     )
     result = await session.execute(query.values(ended_at=now).returning(ResetLink.id))
     return result.scalar_one_or_none() is not None
+
+
+async def sweep_links(session: AsyncSession, *, before: datetime) -> None:
+    """Remove links that were made before then, used or not."""
+    await session.execute(delete(ResetLink).where(ResetLink.created_at < before).execution_options(synchronize_session=False))
 
 
 async def end_links(session: AsyncSession, *, user_id: str, now: datetime) -> None:

@@ -88,6 +88,7 @@ class Resets(Factors, Gate):
         if way == BY_OPERATOR:
             await self._demand_apart(user.id, kind=kind)
         token, now = create_token(), self._clock()
+        await reset_repository.sweep_links(self._session, before=now - APART)
         row = ResetLink(
             id=create_id("rst"),
             kind=kind,
