@@ -15,6 +15,9 @@ from app.accounts import api as accounts_api
 from app.accounts import routes as accounts_pages
 from app.accounts.passwords import Passwords
 from app.accounts.step_up_routes import install_proof_answers
+from app.alerts import api as alerts_api
+from app.alerts import routes as alerts_pages
+from app.alerts.bell import count_for_navigation
 from app.alerts.delivery import Deliverer
 from app.alerts.rounds import ROUND_SECONDS, AlertRounds, make_outlets
 from app.balances import api as balances_api
@@ -57,6 +60,9 @@ _ROUTERS = (
     accounts_api.router,
     credentials_pages.router,
     credentials_api.router,
+    alerts_pages.router,
+    alerts_pages.calendar_router,
+    alerts_api.router,
     balances_pages.router,
     balances_api.router,
     support_pages.router,
@@ -117,6 +123,7 @@ def create_app(settings: Settings, *, outside: Outside | None = None, runs_worke
     app.state.worker = None
     app.state.live = None
     app.state.policy_reports = policy_reports.PolicyReports()
+    app.state.count_navigation = count_for_navigation
     app.state.live = None
     app.state.clock = given.clock
     app.state.passwords = given.passwords or Passwords()

@@ -85,7 +85,10 @@ async def _identify_browser(request: Request, session: AsyncSession, *, notes_us
         door_id = found.door_id
         await _note_use(request, session, lambda unit: repository.touch_session(unit, door_id, now=now))
         found = replace(found, last_used_at=now)
-    return _remember(request, found, scopes=None)
+    principal = _remember(request, found, scopes=None)
+    if request.method == "GET":  # a page may be drawn, with numbers beside the links of its navigation
+        request.state.nav_counts = await request.app.state.count_navigation(request, session, principal)
+    return principal
 
 
 async def identify_quietly(request: Request, session: AsyncSession) -> Principal | None:

@@ -29,11 +29,13 @@ class Group:
 _TRADER = (
     ("balances", "Balances", "/balances", "portfolio"),
     ("credentials", "Credentials", "/credentials", "key"),
+    ("alerts", "Alerts", "/alerts", "bell"),
     ("activity", "Activity", "/activity", "activity"),
     ("security", "Security", "/security", "shield"),
 )
 _SUPPORT = (("support", "Customer credentials", "/support", "life"),)
 _OPERATOR = (("operations", "Operations", "/operations", "server"), ("people", "People", "/people", "user"), *_SUPPORT)
+_COUNTED = {"alerts": "unread"}
 _OWN = (("activity", "Activity", "/activity", "activity"), ("security", "Security", "/security", "shield"))
 
 
@@ -49,9 +51,13 @@ def list_groups(roles: Collection[str], *, path: str) -> list[Group]:
     if chosen and "trader" not in roles:
         chosen.append(("own", "Your account", _OWN))
     return [
-        Group(name, label, tuple(Link(*link, current=_is_current(link[2], path)) for link in links))
+        Group(name, label, tuple(_make_link(link, path) for link in links))
         for name, label, links in chosen
     ]
+
+
+def _make_link(link: tuple[str, str, str, str], path: str) -> Link:
+    return Link(*link, current=_is_current(link[2], path), counted=_COUNTED.get(link[0], "need attention"))
 
 
 def _is_current(href: str, path: str) -> bool:

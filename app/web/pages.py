@@ -69,9 +69,9 @@ class Pages:
             "theme": read_theme(request),
             "path": f"{path}?{request.url.query}" if request.url.query else path,
             "nav": list_groups(roles, path=path),
-            "nav_counts": {},
             "now": self.clock(),
         }
+        context["nav_counts"] = {**getattr(request.state, "nav_counts", {}), **context.get("nav_counts", {})}
         html = self.environment.get_template(template).render({**shared, **context})
         return html.replace(_SPRITE_PLACE, build_sprite(html, self._symbols), 1)
 

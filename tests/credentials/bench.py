@@ -32,7 +32,11 @@ class Bench:
         async with app.state.database.write() as session:
             row = User(id=user_id, email=email, password_hash="x", roles=["trader"], created_at=app.state.clock())
             session.add(row)
-        return cls(app, Principal(user_id, email, frozenset({Role.TRADER}), None, None, None, "127.0.0.1"))
+        return cls(app, cls.principal_of(user_id, email))
+
+    @staticmethod
+    def principal_of(user_id: str, email: str) -> Principal:
+        return Principal(user_id, email, frozenset({Role.TRADER}), None, None, None, "127.0.0.1")
 
     @asynccontextmanager
     async def work(self) -> AsyncIterator[Credentials]:

@@ -116,13 +116,13 @@ def test_the_shell_knows_who_looks_and_from_where(pages: Pages) -> None:
     ("roles", "links"),
     [
         ((), []),
-        (("trader",), ["balances", "credentials", "activity", "security"]),
+        (("trader",), ["balances", "credentials", "alerts", "activity", "security"]),
         (("support",), ["support", "activity", "security"]),
         (("operator",), ["operations", "people", "support", "activity", "security"]),
         (("support", "operator"), ["operations", "people", "support", "activity", "security"]),
         (
             ("trader", "support", "operator"),
-            ["balances", "credentials", "activity", "security", "operations", "people", "support"],
+            ["balances", "credentials", "alerts", "activity", "security", "operations", "people", "support"],
         ),
     ],
 )
