@@ -1,9 +1,10 @@
-"""The page that asks for a fresh proof, and the way back to what the person was doing.
+"""The page that asks for a fresh proof, the way back to what the person was doing, and staying signed in.
 
 A form that came with too old a proof is not lost: its fields that may be shown again travel through this page, and the
 browser sends them once more (307) when the proof is right. Secrets never travel here; their pages ask for the proof first.
 """
 
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -48,6 +49,13 @@ async def confirm(request: Request, principal: PageSession, accounts: AccountsDe
 @router.post("/security/confirm/options")
 async def ask_to_confirm(principal: PageSession, accounts: AccountsDep) -> JSONResponse:
     return JSONResponse(await accounts.ask_to_confirm(principal))
+
+
+@router.post("/security/stay")
+async def stay(request: Request, principal: PageSession) -> JSONResponse:
+    """Tell for how long the session goes on. Asking is a use of it, so an idle one goes on for another hour."""
+    left = principal.ends_at - request.app.state.clock() if principal.ends_at else timedelta()
+    return JSONResponse({"seconds": int(left.total_seconds())})
 
 
 def _go_on(request: Request, form: Form) -> Response:

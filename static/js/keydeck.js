@@ -6,6 +6,7 @@ import { watchFilters } from "./filter.js";
 import { watchMenus } from "./menu.js";
 import { watchPasting } from "./paste.js";
 import { watchReveal } from "./reveal.js";
+import { watchSession } from "./session.js";
 import { watchTheme } from "./theme.js";
 import { watchTimes } from "./time.js";
 
@@ -16,5 +17,6 @@ watchFilters();
 watchMenus();
 watchPasting();
 watchReveal();
+watchSession();
 watchTheme();
 watchTimes();

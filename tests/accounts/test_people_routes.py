@@ -23,6 +23,7 @@ FACTOR_PAGES = [
     ("GET", "/security/confirm"),
     ("POST", "/security/confirm"),
     ("POST", "/security/confirm/options"),
+    ("POST", "/security/stay"),
     ("GET", "/security/two-step"),
     ("POST", "/security/two-step/later"),
     ("POST", "/security/two-step/app"),

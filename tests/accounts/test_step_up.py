@@ -240,3 +240,18 @@ async def test_a_trader_puts_the_offer_off(app: Any, client: httpx.AsyncClient) 
     assert "a stolen password is enough" in page.text
     await submit(client, page.form("/security/two-step/later"))
     assert "stolen password" not in Page(await client.get("/credentials")).text
+
+
+async def test_staying_signed_in_goes_on_until_the_session_is_twelve_hours_old(signed_in: SignedIn, clock: Any) -> None:
+    async def stay() -> int:
+        return int((await signed_in.client.post("/security/stay", headers=JSON)).json()["seconds"])
+
+    assert await stay() == 3600
+    for _ in range(12):
+        clock.advance(minutes=55)
+        assert await stay() == 3600
+    clock.advance(minutes=50)
+    assert await stay() == 10 * 60
+    clock.advance(minutes=10)
+    ended = await signed_in.client.post("/security/stay", headers=JSON)
+    assert ended.status_code == 401
