@@ -58,7 +58,7 @@ def test_no_module_is_named_after_nothing() -> None:
 
 
 REVEALERS = re.compile(
-    r"app/(vault/|exchanges/(adapters/|transport\.py|ways\.py)|accounts/(passwords|tokens|factor_codes)\.py|(db|mail|settings)\.py|masking\.py|operations/|commands/)|app/(credentials/entry|sandbox/keys|alerts/(webhooks|services))\.py"
+    r"app/(vault/|exchanges/(adapters/|transport\.py|ways\.py)|accounts/(passwords|tokens|factor_codes)\.py|(db|mail|settings|job_engine)\.py|masking\.py|operations/|commands/)|app/(credentials/entry|sandbox/keys|alerts/(webhooks|services))\.py"
 )
 
 

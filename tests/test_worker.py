@@ -1,12 +1,9 @@
 """Keys are checked by themselves: on time, each by one worker, through bad weather, crashes and stops; on both databases."""
 
 import asyncio
-import itertools
 import logging
-from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -14,34 +11,22 @@ import pytest
 from fastapi import FastAPI
 
 from app.credentials import background
-from app.credentials.background import BackgroundChecks, count_places
 from app.credentials.bookkeeping import Bookkeeping
-from app.credentials.models import Credential
 from app.credentials.questions import ask_exchange
-from app.credentials.views import CredentialView, Status
-from app.exchanges.health import RestingSite
-from app.exchanges.types import Environment
+from app.credentials.views import Status
 from app.job_engine import JobPace
 from app.jobs import Jobs
 from app.main import Outside, create_app
 from app.sandbox.scenarios import Fault
 from app.settings import Settings
-from app.worker import Worker
 from tests.conftest import FakeClock
 from tests.credentials.bench import Bench
-
-LONGER_THAN_ANY_SPREAD = {"minutes": 17}
+from tests.credentials.workers import LONGER_THAN_ANY_SPREAD, count_checks, hold_balances, look, make_worker
 
 
 @pytest.fixture
 async def bench(app: FastAPI) -> Bench:
     return await Bench.open(app)
-
-
-def make_worker(bench: Bench) -> Worker:
-    state = bench.state
-    parts = {"vault": state.vault, "exchanges": state.exchanges, "settings": state.settings, "clock": state.clock}
-    return Worker(BackgroundChecks(state.database, **parts))
 
 
 @asynccontextmanager
@@ -60,18 +45,6 @@ async def work_by_itself(bench: Bench, *, grace_seconds: float = 5.0) -> AsyncIt
         await jobs.stop()
 
 
-async def look(bench: Bench, view: CredentialView) -> CredentialView:
-    async with bench.work() as credentials:
-        return await credentials.get(bench.principal, view.id)
-
-
-async def count_checks(bench: Bench, reason: str = "schedule") -> Counter[str]:
-    """Count the stored checks by credential."""
-    async with bench.state.database.connect() as connection:
-        rows = await connection.exec_driver_sql("SELECT credential_id, reason FROM credential_checks")
-        return Counter(credential_id for credential_id, found in rows if found == reason)
-
-
 async def wait_until(is_true: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
         while not is_true():  # noqa: ASYNC110  # what is waited for happens inside the app, which has no event for it
@@ -83,21 +56,6 @@ async def wait_for_checks(bench: Bench, count: int) -> None:
     async with asyncio.timeout(30):
         while len(await count_checks(bench) + await count_checks(bench, "manual")) < count:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
-
-
-def hold_balances(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, list[str]]:
-    """Let every check wait at the balances until the event is set; the list grows as they come there."""
-    view_key = bench.key("hitbtc", "read-only")
-    kind = type(bench.state.exchanges.open("hitbtc", Environment.SANDBOX, view_key.secrets, key_id="x"))
-    original, released, arrived = kind.fetch_balances, asyncio.Event(), []
-
-    async def fetch(self: Any) -> Any:
-        arrived.append("here")
-        await released.wait()
-        return await original(self)
-
-    monkeypatch.setattr(kind, "fetch_balances", fetch)
-    return released, arrived
 
 
 async def test_a_key_is_checked_by_itself_when_its_time_has_come(bench: Bench, clock: FakeClock) -> None:
@@ -119,50 +77,6 @@ async def test_a_key_is_checked_by_itself_when_its_time_has_come(bench: Bench, c
     assert await count_checks(bench) == {view.id: 1}
     events = (await bench.dump())["audit_events"]
     assert len(events) == 1, "the server's own checks are not deeds of anybody"
-
-
-async def test_balances_are_fetched_between_two_checks_without_asking_for_rights(bench: Bench, clock: FakeClock) -> None:
-    view = await bench.connect("htx", "read-only")
-    worker, began_at = make_worker(bench), clock.now
-    sandbox = bench.state.sandbox.state.sandbox
-    fetched = []
-    while not await count_checks(bench):
-        clock.advance(seconds=30)
-        sandbox.set_balance("htx", scenario="read-only", account="spot", asset="btc", available=Decimal(len(fetched) + 1))
-        if await worker.run_due():
-            fetched.append((clock.now - began_at).total_seconds())
-            assert (await look(bench, view)).balances.fetched_at == clock.now
-    assert len(fetched) == 3, "twice by themselves, and the third time with the check"
-    assert all(270 <= later - earlier <= 360 for earlier, later in itertools.pairwise([0.0, *fetched[:2]]))
-    assert 810 <= fetched[2] <= 1020
-
-
-async def test_balances_that_show_the_key_is_dead_have_it_checked_at_once(bench: Bench, clock: FakeClock) -> None:
-    view = await bench.connect("hitbtc", "read-only")
-    worker = make_worker(bench)
-    bench.state.sandbox.state.sandbox.set_fault("hitbtc", scenario="read-only", fault=Fault.ACCOUNT_BLOCKED)
-    clock.advance(minutes=6)
-    assert await worker.run_due() == 2
-    dead = await look(bench, view)
-    assert (dead.status, dead.balances.sheet) == (Status.ACCOUNT_BLOCKED, view.balances.sheet)
-    assert await count_checks(bench) == {view.id: 1}
-
-
-async def test_bad_weather_over_balances_alone_keeps_them_and_tries_again(bench: Bench, clock: FakeClock) -> None:
-    view = await bench.connect("htx", "read-only")
-    worker, sandbox = make_worker(bench), bench.state.sandbox.state.sandbox
-    sandbox.set_fault("htx", scenario="read-only", fault=Fault.MAINTENANCE)
-    clock.advance(minutes=6)
-    assert await worker.run_due() == 1
-    cloudy = await look(bench, view)
-    assert (cloudy.status, cloudy.balances.sheet) == (Status.CONNECTED, view.balances.sheet)
-    assert (cloudy.balances.failure_code, cloudy.balances.failed_at) == ("maintenance", clock.now)
-    sandbox.set_fault("htx", scenario="read-only", fault=None)
-    clock.advance(minutes=6)
-    assert await worker.run_due() == 1
-    clear = await look(bench, view)
-    assert (clear.balances.failure_code, clear.balances.fetched_at) == (None, clock.now)
-    assert await count_checks(bench) == {}
 
 
 async def test_a_paused_key_is_left_alone_until_it_is_resumed(bench: Bench, clock: FakeClock) -> None:
@@ -349,49 +263,6 @@ async def test_a_stopped_worker_gives_back_what_does_not_end_in_time(
     assert not (await look(bench, view)).checking
     released.set()
     assert await make_worker(bench).run_due() == 1, "due at once, for whoever comes first"
-
-
-async def test_as_many_keys_are_asked_at_once_as_the_exchange_s_limits_bear(bench: Bench, clock: FakeClock) -> None:
-    view = await bench.connect("htx", "read-only")
-    columns = ", ".join(
-        column.name for column in Credential.__table__.columns if column.name not in ("id", "fingerprint", "due_at")
-    )
-    for number in range(100):
-        copied = columns.replace("environment", "'live'") if number < 60 else columns
-        await bench.execute(
-            f"INSERT INTO credentials (id, fingerprint, {columns}) SELECT :id, :id, {copied} FROM credentials WHERE id = :source",
-            id=f"crd_{number}", source=view.id,
-        )  # fmt: skip
-    clock.advance(**LONGER_THAN_ANY_SPREAD)
-    worker = make_worker(bench)
-    assert await worker.find() == ["htx/live/0", "htx/sandbox/0", "htx/sandbox/1", "htx/sandbox/2"]
-    assert count_places(bench.state.exchanges.get("htx")) == 20, "ten calls a second, two seconds ahead"
-    batches = [await worker.claim("htx/live/0"), await worker.claim("htx/sandbox/0")]
-    assert [len(batch) for batch in batches] == [16, 16]
-
-
-async def test_a_site_that_rests_gets_one_probe_when_its_time_has_come(
-    bench: Bench, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for scenario in ("read-only", "empty", "large"):
-        await bench.connect("hitbtc", scenario)
-    other = await bench.connect("htx", "read-only")
-    clock.advance(**LONGER_THAN_ANY_SPREAD)
-    way = bench.state.exchanges.ways[0]
-    rests = [RestingSite("hitbtc", Environment.SANDBOX, way, clock.now, clock.now + timedelta(seconds=30))]
-
-    async def list_resting() -> list[RestingSite]:
-        return rests
-
-    monkeypatch.setattr(bench.state.exchanges, "list_resting", list_resting)
-    worker = make_worker(bench)
-    assert await worker.run_due() == 1
-    assert await count_checks(bench) == {other.id: 1}
-    clock.advance(seconds=30)
-    assert await worker.find() == [f"hitbtc/sandbox/probe/{way}"]
-    assert len(await worker.claim(f"hitbtc/sandbox/probe/{way}")) == 1
-    rests.clear()
-    assert await worker.run_due() == 2, "the rest come when the probe was answered"
 
 
 async def test_the_app_runs_a_worker_only_when_told(settings: Settings, outside: Outside, clock: FakeClock) -> None:

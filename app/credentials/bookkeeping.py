@@ -15,10 +15,10 @@ from app.credentials.attempts import Attempt
 from app.credentials.balance_run import BalanceOutcome
 from app.credentials.check_run import CheckOutcome
 from app.credentials.models import Credential, KeyCheck
-from app.credentials.planning import KeyFacts, plan_next
+from app.credentials.planning import KeyFacts, plan_after_balances, plan_next
 from app.credentials.repository import CredentialRow
 from app.credentials.safekeeping import Safekeeping
-from app.credentials.schedule import SCHEDULED, choose_next_balances, choose_next_of_locked
+from app.credentials.schedule import SCHEDULED, choose_next_of_locked
 from app.credentials.status import tells_of_key
 from app.credentials.storage import (
     make_balance_values,
@@ -163,18 +163,8 @@ class Bookkeeping:
 
         Where they tell of the key itself, or could not be asked for (None), a check of its rights is due at once.
         """
-        error = outcome.error if outcome is not None else None
-        values: dict[str, Any] = {"checking_since": None, "next_balances_at": None}
-        if outcome is None or (error is not None and tells_of_key(error.code)):
-            values["next_check_at"] = self._clock()
-        elif row.next_check_at is not None:
-            values["next_balances_at"] = choose_next_balances(
-                credential_id=row.id,
-                at=outcome.finished_at,
-                next_check_at=row.next_check_at,
-                interval_seconds=self._settings.balance_interval_seconds,
-                asked_seconds=error.retry_after_seconds if error is not None else None,
-            )
+        planned = plan_after_balances(row, outcome, settings=self._settings, now=self._clock())
+        values = {"checking_since": None, **planned}
         is_changed = await repository.update_credential(
             self._session, row.id, user_id=row.user_id, values=values, secret_version=row.secret_version, marked_at=marked_at
         )

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from app.credentials.balance_run import BalanceOutcome
 from app.credentials.check_run import CheckOutcome
+from app.credentials.repository import CredentialRow
 from app.credentials.schedule import BALANCES_RETRY_SECONDS, choose_next_balances, choose_next_check
 from app.credentials.status import CheckFacts, StatusFacts, compute_status, tells_of_key
 from app.credentials.views import Status
@@ -36,6 +38,22 @@ def plan_next(outcome: CheckOutcome, facts: KeyFacts, *, credential_id: str, set
         "next_check_at": next_check_at,
         "next_balances_at": _plan_balances(outcome, next_check_at, credential_id=credential_id, settings=settings),
     }
+
+
+def plan_after_balances(
+    row: CredentialRow, outcome: BalanceOutcome | None, *, settings: Settings, now: datetime
+) -> dict[str, datetime | None]:
+    """Return the same after balances alone. Where they tell of the key itself, or were not asked for, it is checked now."""
+    if outcome is None or row.next_check_at is None or (outcome.error is not None and tells_of_key(outcome.error.code)):
+        return {"next_balances_at": None, "next_check_at": now}
+    moment = choose_next_balances(
+        credential_id=row.id,
+        at=outcome.finished_at,
+        next_check_at=row.next_check_at,
+        interval_seconds=settings.balance_interval_seconds,
+        asked_seconds=outcome.error.retry_after_seconds if outcome.error is not None else None,
+    )
+    return {"next_balances_at": moment}
 
 
 def _plan_balances(outcome: CheckOutcome, next_check_at: datetime, *, credential_id: str, settings: Settings) -> datetime | None:

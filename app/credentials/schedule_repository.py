@@ -57,7 +57,7 @@ async def count_due_for_worker(
     session: AsyncSession, *, exchange: str, environment: str, now: datetime, stale_before: datetime, most: int
 ) -> int:
     """Return how many credentials of a site a claim would find, counted up to `most`; without a lock."""
-    due = select_due(exchange, environment, now=now, stale_before=stale_before).limit(most)
+    due = select_due_for_worker(exchange, environment, now=now, stale_before=stale_before).limit(most)
     return await session.scalar(select(func.count()).select_from(due.subquery())) or 0
 
 
@@ -75,7 +75,7 @@ async def claim_due_for_worker(
 
     A mark older than `stale_before` was left by a crash and is taken over.
     """
-    due = select_due(exchange, environment, now=now, stale_before=stale_before)
+    due = select_due_for_worker(exchange, environment, now=now, stale_before=stale_before)
     for way in ways.without:
         due = due.where(Credential.way.is_distinct_from(way))
     if ways.only is not None:
@@ -135,7 +135,7 @@ async def count_untelling_checks(session: AsyncSession, credential_id: str, *, u
     return await session.scalar(query.where(KeyCheck.reason == reason, since)) or 0
 
 
-def select_due(exchange: str, environment: str, *, now: datetime, stale_before: datetime) -> Select[str]:
+def select_due_for_worker(exchange: str, environment: str, *, now: datetime, stale_before: datetime) -> Select[str]:
     """Return the query of what is due at a site: a range of the index by which it is found in order of time."""
     unmarked: ColumnElement[bool] = or_(Credential.checking_since.is_(None), Credential.checking_since <= stale_before)
     here = (Credential.exchange == exchange, Credential.environment == environment)

@@ -187,7 +187,7 @@ async def test_the_due_query_is_a_range_of_its_index(database: Database, clock: 
 
 async def explain_due(database: Database, clock: FakeClock) -> str:
     """Return how the database finds what is due."""
-    due = schedule_repository.select_due("htx", "live", now=clock.now, stale_before=clock.now - CHECK_TIME)
+    due = schedule_repository.select_due_for_worker("htx", "live", now=clock.now, stale_before=clock.now - CHECK_TIME)
     query = due.order_by(Credential.due_at).limit(16)
     plain = str(query.compile(database.engine.sync_engine, compile_kwargs={"literal_binds": True}))
     async with database.write() as session:
