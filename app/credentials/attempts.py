@@ -83,14 +83,6 @@ class Attempts:
             raise self.refuse(code, entry.exchange, outcome=outcome, way=way, environment=entry.environment, blame=blame)
         return Attempt(entry, fingerprint, outcome, attested_at, way)
 
-    async def ask(
-        self, order: CheckOrder, environment: Environment, secrets: Secrets, *, key_id: str, on_step: StepListener | None
-    ) -> CheckOutcome:
-        """Run a check with the database let go. Raises RuntimeError if this unit of work has written already."""
-        await release(self._session)
-        adapter = self._exchanges.open(order.exchange.slug, environment, secrets, key_id=key_id)
-        return await CheckRun(adapter, order, clock=self._clock, listener=on_step).run()
-
     def make_order(
         self, exchange: Exchange, plan: AccessPlan, *, known: Known | None, attested_at: datetime | None, format_step: Step
     ) -> CheckOrder:

@@ -14,13 +14,14 @@ from app.clock import Clock
 from app.credentials.attempts import find_refusal, make_refusal
 from app.credentials.check_run import CheckOrder, CheckOutcome, CheckRun
 from app.credentials.entry import make_format_step
+from app.credentials.notices import list_notices
 from app.credentials.problems import Circumstances, advise
 from app.credentials.status import CheckFacts, StatusFacts, compute_status
-from app.credentials.views import Advice, Status
+from app.credentials.views import Advice, Notice, Status
 from app.exchanges.adapter import AdapterContext, ExchangeAdapter
 from app.exchanges.http import ExchangeHttp
 from app.exchanges.turns import KeyTurns
-from app.exchanges.types import AccessPlan, Environment, KeyReport, Permission, ProbePolicy, Secrets
+from app.exchanges.types import AccessPlan, Environment, Exchange, KeyReport, Permission, ProbePolicy, Secrets
 from app.sandbox.app import SANDBOX_URL, create_sandbox
 from app.sandbox.keys import SandboxKey
 
@@ -33,6 +34,7 @@ class Played:
     status: Status
     advice: Advice | None
     stored: bool
+    notices: tuple[Notice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ async def play(kind: type[ExchangeAdapter], key: SandboxKey, *, probes: ProbePol
     code = find_refusal(outcome, stops_at_withdraw=True)
     if code is None:
         return _describe_stored(key, order, outcome, egress=server.egress, now=server.clock())
-    refused = make_refusal(code, exchange, outcome=outcome, egress=server.egress)
+    refused = make_refusal(code, exchange, outcome=outcome, egress=server.egress, link=_find_link(exchange))
     return Played(key, refused.status or Status.UNAVAILABLE, refused.advice, stored=False)
 
 
@@ -153,9 +155,16 @@ def _describe_stored(
     ends = outcome.report.expires_at if outcome.report is not None else None
     facts = CheckFacts(outcome.code, outcome.grants, ends)
     verdict = compute_status(StatusFacts(order.exchange, order.plan, facts, facts, key_set_at=now), now=now)
-    about = Circumstances(grants=outcome.grants, egress=egress, expires_at=ends)
+    link = _find_link(order.exchange)
+    about = Circumstances(grants=outcome.grants, egress=egress, expires_at=ends, link=link)
     advice = advise(verdict.code, exchange=order.exchange, about=about) if verdict.code else None
-    return Played(key, verdict.status, advice, stored=True)
+    notices = list_notices(order.exchange, order.plan, outcome.grants or {}, link=link)
+    return Played(key, verdict.status, advice, stored=True, notices=notices)
+
+
+def _find_link(exchange: Exchange) -> str:
+    """Return the page that a trader with a real key would be sent to."""
+    return next((site.keys_url for site in exchange.sites), "")
 
 
 async def _lose_patience(seconds: float) -> None:

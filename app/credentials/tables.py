@@ -22,8 +22,9 @@ anything; the default) or `all` (also an empty withdrawal request, where an exch
 _SCENARIOS_TOP = """# What each sandbox key comes to
 
 Written by `keydeck sandbox table --markdown`, by connecting each key to the simulated exchange: the status, the problem
-code, and the words a trader reads. "Kept" says whether the key is stored. With `KEYDECK_PROBES=harmless` and
-`KEYDECK_WITHDRAW_POLICY=refuse`, the defaults, on a server whose address is 127.0.0.1, on 21 November 2026.
+code, and the words a trader reads. "Kept" says whether the key is stored, "where" on which page the next step is taken.
+With `KEYDECK_PROBES=harmless` and `KEYDECK_WITHDRAW_POLICY=refuse`, the defaults, on a server whose address is
+127.0.0.1, on 21 November 2026.
 """
 
 
@@ -69,7 +70,7 @@ def write_scenarios(played: Mapping[ProbePolicy, Sequence[Played]], names: Mappi
 
 
 def _write_scenarios(rows: Sequence[Played], *, names: Mapping[str, str] | None = None) -> str:
-    head = ("key", "plan", "status", "code", "kept", "who acts", "cause", "next step")
+    head = ("key", "plan", "status", "code", "kept", "who acts", "cause", "next step", "where")
     return _write_table(
         head if names is None else ("exchange", *head),
         [(*([names[one.key.exchange]] if names else []), *_list_cells(one)) for one in rows],
@@ -80,6 +81,11 @@ def _list_cells(one: Played) -> tuple[str, ...]:
     advice = one.advice
     said = (f"`{advice.code}`", _ACTORS[advice.who_acts], advice.cause, advice.remedy) if advice else ("–", "nobody", "–", "–")
     code, *words = said
+    if one.notices:
+        mended = " ".join(f"{notice.cause} {notice.remedy}" for notice in one.notices)
+        words = [words[0], words[1], mended if words[2] == "–" else f"{words[2]} Besides: {mended}"]
+    link = advice.link if advice else next((notice.link for notice in one.notices), None)
+    words.append(f"[key page]({link})" if link else "–")
     return (f"`{one.key.scenario}`", one.key.plan, f"`{one.status.value}`", code, "yes" if one.stored else "no", *words)
 
 
