@@ -119,27 +119,32 @@ def create_app(settings: Settings, *, outside: Outside | None = None, runs_worke
         responses=describe_refusals(404),
         lifespan=lifespan,
     )
-    app.state.settings = settings
-    app.state.worker = None
-    app.state.live = None
-    app.state.policy_reports = policy_reports.PolicyReports()
-    app.state.count_navigation = count_for_navigation
-    app.state.live = None
-    app.state.clock = given.clock
-    app.state.passwords = given.passwords or Passwords()
-    app.state.mailer = given.mailer or Mailer(settings, clock=given.clock)
-    app.state.pages = Pages(settings=settings, clock=given.clock, templates_dir=ROOT / "templates", static_dir=ROOT / "static")
-    probes = ProbePolicy(settings.probes)
-    app.state.sandbox_keys = list_keys(probes) if settings.sandbox == "on" else ()
+    _equip(app, settings, given)
     for router in _ROUTERS:
         app.include_router(router)
     install_switches(app, settings)
     app.mount("/static", StaticFiles(directory=ROOT / "static"), name="static")
     errors.install_error_handlers(app)
-    security.install_middlewares(app, settings=settings)
     install_proof_answers(app)
+    security.install_middlewares(app, settings=settings)
     install_operations(app)  # last, so that it is outermost and sees every answer
     return app
+
+
+def _equip(app: FastAPI, settings: Settings, outside: Outside) -> None:
+    """Give the app what it has before it is opened."""
+    state = app.state
+    state.settings = settings
+    state.worker = None
+    state.live = None
+    state.policy_reports = policy_reports.PolicyReports()
+    state.count_navigation = count_for_navigation
+    state.clock = outside.clock
+    state.passwords = outside.passwords or Passwords()
+    state.mailer = outside.mailer or Mailer(settings, clock=outside.clock)
+    state.pages = Pages(settings=settings, clock=outside.clock, templates_dir=ROOT / "templates", static_dir=ROOT / "static")
+    probes = ProbePolicy(settings.probes)
+    state.sandbox_keys = list_keys(probes) if settings.sandbox == "on" else ()
 
 
 async def _open(app: FastAPI, settings: Settings, outside: Outside, stack: AsyncExitStack) -> None:

@@ -197,10 +197,9 @@ async def open_values(session: AsyncSession, channel: AlertChannel, *, vault: Va
     """Return a channel's sealed address and secret; nothing where it has none or they do not open (sending then fails)."""
     if channel.value_id is None:
         return {}
+    sealed = SealedValues(session, vault=vault, clock=clock)
     try:
-        return await SealedValues(session, vault=vault, clock=clock).open(
-            channel.value_id, purpose=PURPOSE, owner_id=channel.user_id
-        )
+        return await sealed.open(channel.value_id, purpose=PURPOSE, owner_id=channel.user_id)
     except VaultError:
         return {}
 
