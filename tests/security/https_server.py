@@ -1,11 +1,13 @@
 """The real server behind https on loopback, with a certificate of a test authority, and what a browser needs to trust it."""
 
+import asyncio
+import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import trustme
@@ -16,6 +18,7 @@ from app.settings import Settings
 from tests.browser.server import find_free_port
 
 START_SECONDS = 30
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +28,15 @@ class HttpsServer:
     app: Any
     port: int
     authority_file: Path
+    loop: asyncio.AbstractEventLoop
 
     @property
     def origin(self) -> str:
         return f"https://localhost:{self.port}"
+
+    def call(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Run a coroutine where the server runs."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout=60)
 
     def make_client(self) -> httpx.Client:
         """Make a browser-like client that trusts the test authority."""
@@ -36,9 +44,7 @@ class HttpsServer:
         return httpx.Client(base_url=self.origin, headers=headers, verify=trust(self.authority_file), timeout=30)
 
 
-def trust(authority_file: Path) -> Any:
-    import ssl
-
+def trust(authority_file: Path) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=authority_file)
 
 
@@ -64,7 +70,13 @@ def run_https(settings: Settings, outside: Outside, *, folder: Path) -> Iterator
         timeout_graceful_shutdown=2,
     )
     server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    async def serve() -> None:
+        loops.append(asyncio.get_running_loop())
+        await server.serve()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
     waited = threading.Event()
     for _ in range(START_SECONDS * 20):
@@ -73,7 +85,7 @@ def run_https(settings: Settings, outside: Outside, *, folder: Path) -> Iterator
         waited.wait(0.05)
     assert server.started, "the server did not start"
     try:
-        yield HttpsServer(app, port, trusted)
+        yield HttpsServer(app, port, trusted, loops[0])
     finally:
         server.should_exit = True
         thread.join(timeout=30)

@@ -1,6 +1,5 @@
 """The headers of our answers over https, rated by MDN HTTP Observatory itself, run offline."""
 
-import asyncio
 import json
 import os
 import re
@@ -13,7 +12,6 @@ from typing import Any
 import pytest
 
 from app.accounts.setup import ensure_setup_link
-from app.db import Database
 from app.main import Outside
 from app.masking import Secret
 from app.sandbox.keys import list_keys
@@ -61,7 +59,8 @@ def rate(package: Path, server: HttpsServer, pages: list[dict[str, str]]) -> dic
 def sign_up(server: HttpsServer) -> list[str]:
     """Make the first account over https; returns the cookies its browser was given, as the answer set them."""
     state = server.app.state
-    link = asyncio.run(ensure_setup_link_of(state))
+    link = server.call(ensure_setup_link(state.database, clock=state.clock, public_url=state.settings.public_url))
+    assert link is not None
     with server.make_client() as client:
         answer = client.post("/setup", data={"email": EMAIL, "password": PASSWORD, "token": link.split("token=")[1]})
         assert answer.status_code == 303, answer.text
@@ -70,14 +69,6 @@ def sign_up(server: HttpsServer) -> list[str]:
         assert client.post("/credentials/connect/htx", data=form).status_code == 303
         theme = client.post("/theme", data={"theme": "dark"})
     return [*answer.headers.get_list("set-cookie"), *theme.headers.get_list("set-cookie")]
-
-
-async def ensure_setup_link_of(state: Any) -> str:
-    database = Database(state.settings.database_url_text)
-    link = await ensure_setup_link(database, clock=state.clock, public_url=state.settings.public_url)
-    await database.aclose()
-    assert link is not None
-    return link
 
 
 def test_every_kind_of_answer_is_rated_a_plus(package: Path, server: HttpsServer) -> None:
