@@ -71,7 +71,9 @@ def read_ip(request: Request) -> str:
     return request.client.host[:64] if request.client else "unknown"
 
 
-async def _identify_browser(request: Request, session: AsyncSession, *, notes_use: bool = True) -> Principal | None:
+async def _identify_browser(
+    request: Request, session: AsyncSession, *, notes_use: bool = True, draws_page: bool = True
+) -> Principal | None:
     """Return who the session cookie stands for, or None."""
     cookie = request.cookies.get(session_cookie_name(uses_https=request.app.state.settings.uses_https))
     if not cookie:
@@ -86,14 +88,14 @@ async def _identify_browser(request: Request, session: AsyncSession, *, notes_us
         await _note_use(request, session, lambda unit: repository.touch_session(unit, door_id, now=now))
         found = replace(found, last_used_at=now)
     principal = _remember(request, found, scopes=None)
-    if request.method == "GET":  # a page may be drawn, with numbers beside the links of its navigation
+    if draws_page and request.method == "GET":  # a page may be drawn, with numbers beside the links of its navigation
         request.state.nav_counts = await request.app.state.count_navigation(request, session, principal)
     return principal
 
 
-async def identify_quietly(request: Request, session: AsyncSession) -> Principal | None:
+async def identify_quietly(request: Request, session: AsyncSession, *, draws_page: bool = True) -> Principal | None:
     """Return who the session cookie stands for now, or None: looking on is no activity, and is not written down."""
-    return await _identify_browser(request, session, notes_use=False)
+    return await _identify_browser(request, session, notes_use=False, draws_page=draws_page)
 
 
 async def _identify_token(request: Request, session: AsyncSession) -> Principal | None:

@@ -28,14 +28,14 @@ async def require_watcher(request: Request) -> Watcher:
     """Return who watches. Holds no connection: a stream lives long. Raises SignInNeeded."""
     database: Database = request.app.state.database
     async with database.read() as session:
-        principal = await identify_quietly(request, session)
+        principal = await identify_quietly(request, session, draws_page=False)
     if principal is None:
         raise SignInNeeded
     await require_user(principal)
 
     async def is_allowed(session: AsyncSession) -> bool:
-        found = await identify_quietly(request, session)
-        return found is not None and found.session_id == principal.session_id
+        found = await identify_quietly(request, session, draws_page=False)
+        return found is not None and not found.must_set_up and found.session_id == principal.session_id
 
     return Watcher(principal, is_allowed)
 
