@@ -16,6 +16,7 @@ from app.operations.look_ups_repository import list_look_ups_for_operations
 from app.operations.metrics import CONTENT_TYPE
 from app.operations.sandbox_routes import has_switches
 from app.operations.service import Operations
+from app.operations.ways import examine_ways
 from app.settings import Settings
 from app.web.errors import Problem
 
@@ -111,6 +112,7 @@ async def _render_operations(request: Request, session: AsyncSession) -> HTMLRes
         overview=overview,
         readiness=readiness,
         look_ups=await list_look_ups_for_operations(session, now=state.clock()),
+        ways=await examine_ways(session, state.settings.ways, clock=state.clock),
         settings=state.settings,
         has_worker=state.worker is not None,
         heartbeat_at=getattr(getattr(state, "jobs", None), "heartbeat_at", None),
