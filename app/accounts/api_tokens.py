@@ -17,6 +17,8 @@ from app.web.errors import NotFound
 
 MOST_TOKENS = 50  # per person
 LONGEST_DAYS = 3650
+ENDING_SOON = timedelta(days=14)
+ENDED_SHOWN = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,10 @@ class TokenView:
     created_at: datetime
     expires_at: datetime | None
     last_used_at: datetime | None
+
+    def ends_within(self, amount: timedelta, *, now: datetime) -> bool:
+        """Tell whether the token's time is over, or will be by then."""
+        return self.expires_at is not None and self.expires_at - now <= amount
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +95,14 @@ class ApiTokens(AccountWork):
     async def list_tokens(self, user_id: str) -> list[TokenView]:
         """Return the tokens of this person that still open something, newest first."""
         return [_view(row) for row in await repository.list_tokens(self._session, user_id=user_id, now=self._clock())]
+
+    async def list_shown_tokens(self, user_id: str) -> list[tuple[TokenView, str]]:
+        """Return the tokens of the Security page with `open`, `ending` or `ended`: the last month's ended ones last."""
+        now = self._clock()
+        ended = await repository.list_ended_tokens(self._session, user_id=user_id, since=now - ENDED_SHOWN, now=now)
+        live = await self.list_tokens(user_id)
+        shown = [(view, "ending" if view.ends_within(ENDING_SOON, now=now) else "open") for view in live]
+        return shown + [(_view(row), "ended") for row in ended]
 
     async def revoke_token(self, user_id: str, *, token_id: str, actor: Principal | None = None) -> None:
         """Make a person's token worthless from now on. Raises NotFound."""

@@ -11,7 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.accounts.factor_models import Passkey, PendingSignIn, TotpFactor
 from app.accounts.models import ApiToken, Invitation, User, UserSession
 from app.accounts.roles import Role
-from app.audit import AuditEvent
 
 IDLE_FOR = timedelta(hours=1)
 LASTS_FOR = timedelta(hours=12)
@@ -156,6 +155,13 @@ async def list_tokens(session: AsyncSession, *, user_id: str, now: datetime) -> 
     return list((await session.execute(query)).scalars())
 
 
+async def list_ended_tokens(session: AsyncSession, *, user_id: str, since: datetime, now: datetime) -> list[ApiToken]:
+    """Return the tokens of this person whose time ran out since a moment, the newest end first; no revoked ones."""
+    query = select(ApiToken).where(ApiToken.user_id == user_id, ApiToken.revoked_at.is_(None))
+    ended = query.where(ApiToken.expires_at <= now, ApiToken.expires_at > since)
+    return list((await session.execute(ended.order_by(ApiToken.expires_at.desc(), ApiToken.id))).scalars())
+
+
 async def get_token(session: AsyncSession, token_id: str, *, user_id: str) -> ApiToken | None:
     """Return the token if it is this person's and not revoked."""
     query = select(ApiToken).where(ApiToken.id == token_id, ApiToken.user_id == user_id, ApiToken.revoked_at.is_(None))
@@ -194,26 +200,6 @@ async def delete_invitations(session: AsyncSession, *, kind: str, invitation_id:
     """Remove unused invitations of a kind, or just one of them; returns how many."""
     query = delete(Invitation).where(Invitation.kind == kind, Invitation.used_at.is_(None))
     return await _count(session, query if invitation_id is None else query.where(Invitation.id == invitation_id))
-
-
-async def list_events(
-    session: AsyncSession, *, user_id: str, limit: int, before_id: str | None = None
-) -> Sequence[tuple[AuditEvent, str | None]]:
-    """Return events of this person's account with the actor's stored roles as text, newest first, older than `before_id`."""
-    query = (
-        select(AuditEvent, cast(User.roles, String))
-        .outerjoin(User, User.id == AuditEvent.actor_id)
-        .where(AuditEvent.owner_id == user_id)
-        .order_by(AuditEvent.at.desc(), AuditEvent.id.desc())
-        .limit(limit)
-    )
-    if before_id is not None:
-        edge = select(AuditEvent.at, AuditEvent.id).where(AuditEvent.id == before_id, AuditEvent.owner_id == user_id)
-        found = (await session.execute(edge)).one_or_none()
-        if found is None:
-            return []
-        query = query.where(or_(AuditEvent.at < found[0], (AuditEvent.at == found[0]) & (AuditEvent.id < found[1])))
-    return [(event, roles) for event, roles in (await session.execute(query)).all()]
 
 
 async def _count(session: AsyncSession, statement: Any) -> int:

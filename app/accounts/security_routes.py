@@ -19,6 +19,7 @@ from app.web.pages import Pages
 
 router = APIRouter(include_in_schema=False)
 LIFETIMES = (("30", "30 days"), ("90", "90 days"), ("365", "One year"), ("never", "Until it is revoked"))
+USUAL_DAYS = "90"
 Naming = Annotated[Principal, Depends(FreshProof(keeps=("name", "scope", "expires_in_days")))]
 _NO_FORM = Form([])
 
@@ -61,7 +62,7 @@ async def create_token(request: Request, principal: Naming, accounts: AccountsDe
             principal.user_id,
             name=form.get("name", ""),
             scopes=parse_scopes(form.list_values("scope")),
-            expires_in_days=_read_days(form.get("expires_in_days", "never")),
+            expires_in_days=_read_days(form.get("expires_in_days", USUAL_DAYS)),
             actor=principal,
         )
     except EntryRefused as refused:
@@ -95,13 +96,13 @@ async def _render(
         "factors": await accounts.list_factors(principal.user_id),
         "passkeys": locate_passkeys(request),
         "sessions": await accounts.list_sessions(principal),
-        "tokens": await accounts.list_tokens(principal.user_id),
+        "tokens": await accounts.list_shown_tokens(principal.user_id),
         "issued": issued,
         "issued_text": show_once(issued.token) if issued else "",
         "errors": {refused.field: refused.message} if refused else {},
         "entered_name": form.get("name", ""),
         "entered_scopes": form.list_values("scope"),
-        "entered_days": form.get("expires_in_days", "90"),
+        "entered_days": form.get("expires_in_days", USUAL_DAYS),
         "scopes": [(scope.value, *SCOPE_WORDS[scope]) for scope in list_scopes_for(principal.roles)],
         "scope_words": {scope: words[0] for scope, words in SCOPE_WORDS.items()},
         "lifetimes": LIFETIMES,

@@ -8,6 +8,7 @@ import pytest
 
 from app.accounts.roles import Role
 from tests.accounts.doors import COOKIE, PASSWORD, Unit, add_person, count_rows, find_copied, list_actions, sign_in
+from tests.pages import Page
 from tests.people import SignedIn
 
 MakeClient = Callable[[], httpx.AsyncClient]
@@ -141,3 +142,29 @@ async def test_activity_shows_ones_own_events_page_by_page(
     await sign_in(trader.client, user.email)
     assert "bot number" not in (await trader.client.get("/activity")).text
     assert "bot number" not in (await trader.client.get(f"/activity?before={older}")).text
+
+
+async def test_tokens_say_when_they_end_and_the_usual_end_is_ninety_days(app: Any, trader: SignedIn, clock: Any) -> None:
+    await trader.client.post("/security/tokens", data={"name": "usual", "scope": "status:read"})
+    await trader.client.post("/security/tokens", data={"name": "short", "scope": "status:read", "expires_in_days": "30"})
+    await trader.client.post("/security/tokens", data={"name": "endless", "scope": "status:read", "expires_in_days": "never"})
+
+    async def read_rows() -> dict[str, str]:
+        await sign_in(trader.client, trader.email)
+        page = Page(await trader.client.get("/security"))
+        rows = [one.text for one in page.find(tag="li") if "Made" in one.text]
+        return {row.split()[0]: row for row in rows}
+
+    rows = await read_rows()
+    assert "ends 19 Feb 2027" in rows["usual"]
+    assert "no end" in rows["endless"]
+    assert not any("Ends soon" in row or "Ended" in row for row in rows.values())
+    clock.advance(days=17)
+    rows = await read_rows()
+    assert [name for name, row in rows.items() if "Ends soon" in row] == ["short"]
+    clock.advance(days=13)
+    rows = await read_rows()
+    assert [name for name, row in rows.items() if "Ended" in row] == ["short"]
+    assert "programs that use it are refused" in rows["short"]
+    clock.advance(days=31)
+    assert set(await read_rows()) == {"usual", "endless"}
