@@ -75,7 +75,9 @@ SENTENCES: Mapping[str, Sentence] = {
     "user.sign_in_refused": Sentence("Too many tries to sign in, refused for a while", "alert", "warn", by="Someone"),
     "user.reset_link_made": Sentence("One-time link made to choose a new password", "lock", "warn"),
     "user.factor_link_made": Sentence("One-time link made to remove lost second factors", "lock", "warn"),
-    "user.password_reset": Sentence("Password reset by one-time link, all sessions ended", "lock", "warn", by="Who held the link"),
+    "user.password_reset": Sentence(
+        "Password reset by one-time link, all sessions ended", "lock", "warn", by="Who held the link"
+    ),
     "session.all_revoked": Sentence("All sessions ended", "lock", "warn"),
     "user.signed_out": Sentence("Signed out", "check"),
     "user.password_changed": Sentence("Password changed, all other sessions ended", "lock", "ok"),

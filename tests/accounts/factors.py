@@ -15,6 +15,7 @@ class Phone:
     """An authenticator app that was handed a seed."""
 
     def __init__(self, seed: str) -> None:
+        self.seed = seed
         self._totp = pyotp.TOTP(seed)
 
     def show(self, now: datetime) -> str:

@@ -1,5 +1,6 @@
 """Signing in with a second factor: authenticator app, recovery codes, and what a half-open sign-in may do."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -226,3 +227,37 @@ async def test_a_wrong_code_when_setting_up_keeps_the_same_seed(trader: SignedIn
     assert seed in refused.text
     done = await trader.client.post("/security/two-step/app/confirm", data={"code": Phone(seed.replace(" ", "")).show(clock())})
     assert len(read_codes(done)) == 10
+
+
+async def test_one_code_sent_many_times_at_once_opens_once(
+    app: Any, trader: SignedIn, make_client: MakeClient, clock: Any
+) -> None:
+    phone, codes = await set_up_app(trader.client, clock)
+    browsers = [make_client() for _ in range(5)]
+    for browser in browsers:
+        await half_open(browser, trader.email)
+    for code in (phone.show(clock()), codes[0]):
+        answers = await asyncio.gather(*(enter(browser, code) for browser in browsers))
+        assert sorted(answer.status_code for answer in answers) == [303, 401, 401, 401, 401]
+        (winner,) = [number for number, answer in enumerate(answers) if answer.status_code == 303]
+        await half_open_again(browsers[winner], trader.email)
+        clock.advance(minutes=6)
+    for browser in browsers:
+        await browser.aclose()
+
+
+async def half_open_again(browser: httpx.AsyncClient, email: str) -> None:
+    await browser.post("/sign-out")
+    await half_open(browser, email)
+
+
+async def test_many_wrong_codes_at_once_are_judged_five_times(
+    app: Any, trader: SignedIn, make_client: MakeClient, clock: Any
+) -> None:
+    await set_up_app(trader.client, clock)
+    async with make_client() as browser:
+        await half_open(browser, trader.email)
+        answers = await asyncio.gather(*(enter(browser, "000000") for _ in range(15)))
+    assert sum("is not right" in answer.text for answer in answers) == 5
+    assert sum("Too many tries" in answer.text for answer in answers) == 10
+    assert await count_rows(app, "factor_tries") == 5

@@ -9,13 +9,16 @@ import pytest
 
 from app.accounts.roles import Role
 from app.accounts.setup import ensure_setup_link
+from app.models import TABLES
+from tests.accounts.authenticator import Authenticator
 from tests.accounts.doors import COOKIE, add_person, find_copied, sign_in
+from tests.accounts.factors import ask, set_up_app
 
 CANARIES = ("canary-first-password", "canary-second-password", "canary-wrong-password")
 
 
 async def test_nothing_that_opens_a_door_is_kept_or_logged(
-    app: Any, client: httpx.AsyncClient, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    app: Any, client: httpx.AsyncClient, clock: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     first, second, wrong = CANARIES
@@ -31,12 +34,23 @@ async def test_nothing_that_opens_a_door_is_kept_or_logged(
     await client.get("/api/v1/account", headers={"Authorization": f"Bearer {found[-1]}"})
     await client.post("/security/password", data={"current_password": wrong, "new_password": second})
     await client.post("/security/password", data={"current_password": first, "new_password": second})
+    phone, codes = await set_up_app(client, clock)
+    found += [phone.seed, *codes, *(code.replace("-", "") for code in codes)]
+    device = Authenticator()
+    challenge = await ask(client, "/security/passkeys/options")
+    found.append(challenge["challenge"])
+    await client.post("/security/passkeys", data={"name": "Laptop", "passkey": device.create(challenge)})
     await client.post("/sign-out")
     await sign_in(client, "first@example.org", wrong)
-    found.append((await sign_in(client, "first@example.org", second)).cookies[COOKIE])
+    found.append((await sign_in(client, "first@example.org", second)).cookies["keydeck_pending"])
+    await client.post("/sign-in/code", data={"code": codes[0]})
+    found.append(client.cookies[COOKIE])
+    await ask(client, "/sign-in/passkey/options")
     await add_person(app, "control-person@example.org", Role.TRADER)
 
-    pages = "".join([(await client.get(path)).text for path in ("/security", "/people", "/activity", "/sign-in")])
+    pages = "".join(
+        [(await client.get(path)).text for path in ("/security", "/security/two-step", "/people", "/activity", "/sign-in")]
+    )
     stored = await dump(app) + read_files(tmp_path)
     logged = caplog.text + "".join(
         str(record.__dict__) for record in caplog.records if not record.name.startswith(("httpx", "httpcore"))
@@ -55,9 +69,9 @@ def read_files(folder: Path) -> bytes:
 
 
 async def dump(app: Any) -> bytes:
-    """Return every row of the tables of people as bytes, on either database."""
+    """Return every row of every table as bytes, on either database."""
     rows = []
     async with app.state.database.connect() as connection:
-        for table in ("users", "user_sessions", "invitations", "api_tokens", "audit_events"):
-            rows += (await connection.exec_driver_sql(f"SELECT * FROM {table}")).all()
+        for table in TABLES:
+            rows += (await connection.exec_driver_sql(f"SELECT * FROM {table.__tablename__}")).all()
     return repr(rows).encode()

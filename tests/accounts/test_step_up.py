@@ -1,5 +1,6 @@
 """A fresh proof before what matters: asked for in time, taken once, and nothing lost on the way."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -255,3 +256,11 @@ async def test_staying_signed_in_goes_on_until_the_session_is_twelve_hours_old(s
     clock.advance(minutes=10)
     ended = await signed_in.client.post("/security/stay", headers=JSON)
     assert ended.status_code == 401
+
+
+async def test_many_guesses_of_the_password_at_once_tell_five_answers(app: Any, stale: httpx.AsyncClient) -> None:
+    guesses = [confirm(stale, confirm_password="a guess at it") for _ in range(15)]
+    answers = await asyncio.gather(*guesses)
+    assert sum("not your password" in answer.text for answer in answers) == 5
+    assert "Too many tries" in (await confirm(stale)).text
+    assert await count_rows(app, "factor_tries") == 5
