@@ -23,6 +23,14 @@ class ChangeWords:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeView:
+    """One line of a key's dated history of changes."""
+
+    at: datetime
+    words: ChangeWords
+
+
+@dataclass(frozen=True, slots=True)
 class _About:
     """What the words of one change are made of."""
 

@@ -80,4 +80,5 @@ async def show_credential_again(
     credentials = open_credentials(request, session)
     view = await credentials.get(principal, credential_id)
     checks = await credentials.list_checks(principal, view.id, limit=CHECKS_SHOWN)
-    return render_credential(request, view, checks=checks)
+    changes = await credentials.list_changes(principal, view.id)
+    return render_credential(request, view, checks=checks, changes=changes)

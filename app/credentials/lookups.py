@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.clock import Clock
-from app.credentials import repository
+from app.credentials import change_repository, repository
+from app.credentials.change_words import ChangeView, describe_change
 from app.credentials.descriptions import (
     StoredCredential,
     describe_check,
@@ -26,6 +27,7 @@ from app.settings import Settings
 from app.web.errors import NotFound
 
 SUPPORT_ROWS = 100
+CHANGES_SHOWN = 10
 SUPPORT_CHECKS = 10
 SHORTEST_EMAIL = 3
 _ID_PREFIX = "crd_"
@@ -70,6 +72,15 @@ class Lookups:
         checks = await repository.list_checks(self._session, row.id, user_id=user_id, limit=limit, before=before)
         egress = list_allowed(self._settings.ways, row.way)
         return [describe_check(check, exchange=exchange, egress=egress) for check in checks]
+
+    async def list_changes(self, credential_id: str, *, user_id: str) -> list[ChangeView]:
+        """Return the newest changes first. Raises NotFound."""
+        row = await self.get_row(credential_id, user_id=user_id)
+        exchange = find_exchange(row.exchange, exchanges=self._exchanges)
+        found = await change_repository.list_changes(self._session, row.id, user_id=user_id, limit=CHANGES_SHOWN)
+        return [
+            ChangeView(one.at, describe_change(one.kind, phase=one.phase, facts=one.facts, exchange=exchange)) for one in found
+        ]
 
     async def find_for_support(self, query: str) -> list[SupportCredentialView]:
         """Return credentials by id, by fingerprint as pages show it, or by the beginning of the owner's e-mail."""

@@ -6,6 +6,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 
 from app.credentials import presentation
+from app.credentials.change_words import ChangeView
 from app.credentials.connect_routes import render
 from app.credentials.listing import SORTS, ListQuery, arrange, summarise
 from app.credentials.views import Advice, CheckView, CredentialView, Status
@@ -51,6 +52,7 @@ def render_credential(
     view: CredentialView,
     *,
     checks: Sequence[CheckView],
+    changes: Sequence[ChangeView] = (),
     template: str = SHOW_DETAIL,
     error: Advice | None = None,
 ) -> HTMLResponse:
@@ -61,6 +63,7 @@ def render_credential(
         status_code=200 if error is None else 422,
         view=view,
         checks=checks,
+        changes=changes,
         grants=presentation.list_grants(view, checks),
         site=find_site(request, view),
         egress=request.app.state.settings.egress,

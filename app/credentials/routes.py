@@ -78,7 +78,9 @@ async def show_credential(
     credentials = open_credentials(request, session)
     view = await credentials.get(principal, credential_id)
     checks = await credentials.list_checks(principal, view.id, limit=CHECKS_SHOWN)
-    return render_credential(request, view, checks=checks, template="credentials/connected.html" if connected else SHOW_DETAIL)
+    changes = await credentials.list_changes(principal, view.id)
+    template = "credentials/connected.html" if connected else SHOW_DETAIL
+    return render_credential(request, view, checks=checks, changes=changes, template=template)
 
 
 @router.get("/credentials/{credential_id}/checks")
@@ -128,7 +130,8 @@ async def _update(
     except ConnectRefused as refused:
         view = await credentials.get(principal, credential_id)
         checks = await credentials.list_checks(principal, view.id, limit=CHECKS_SHOWN)
-        return render_credential(request, view, checks=checks, error=refused.advice)
+        changes = await credentials.list_changes(principal, view.id)
+        return render_credential(request, view, checks=checks, changes=changes, error=refused.advice)
     return go_to(_locate_next(form.get("back", ""), credential_id))
 
 

@@ -13,6 +13,7 @@ from app.accounts.current_user import Principal
 from app.clock import Clock
 from app.credentials import repository
 from app.credentials.attempts import Attempts
+from app.credentials.change_words import ChangeView
 from app.credentials.connect import ConnectInput, StepListener
 from app.credentials.entry import CleanEntry, clean_label, parse_plan, refuse_input
 from app.credentials.lookups import Lookups
@@ -62,6 +63,10 @@ class Credentials:
     ) -> list[CheckView]:
         """Return the history, newest first; `before` is the id of the check to go on from. Raises NotFound."""
         return await self._lookups.list_checks(credential_id, user_id=principal.user_id, limit=limit, before=before)
+
+    async def list_changes(self, principal: Principal, credential_id: str) -> list[ChangeView]:
+        """Return what changed about a key without anybody's doing here, newest first. Raises NotFound."""
+        return await self._lookups.list_changes(credential_id, user_id=principal.user_id)
 
     async def find_for_support(self, query: str) -> list[SupportCredentialView]:
         """Return credentials by id or by the beginning of the owner's e-mail, without anything staff must not see."""

@@ -10,6 +10,7 @@ import pytest
 from app.alerts.messages import Outgoing
 from app.alerts.sending import Address
 from app.credentials.change_models import ChangeKind
+from app.exchanges.types import Permission
 from tests.alerts.calendars import read_calendar
 from tests.alerts.receiver import run_receiver
 from tests.conftest import FakeClock
@@ -260,3 +261,25 @@ async def test_the_api_lists_alerts_in_pages(bench: Bench, signed_in: SignedIn, 
     ]
     assert second["next_cursor"] is None
     assert len((await signed_in.client.get("/api/v1/alerts?unread=true")).json()["items"]) == 2
+
+
+async def test_the_keys_own_page_shows_what_changed_and_the_quarantine(
+    bench: Bench, signed_in: SignedIn, clock: FakeClock
+) -> None:
+    view = await bench.connect("htx", "read-trade", label="Main")
+    sandbox, path = bench.state.sandbox.state.sandbox, f"/credentials/{view.id}"
+    assert "What changed" not in (await open_page(signed_in.client, path)).text
+    sandbox.set_permissions("htx", scenario="read-trade", permissions=(Permission.READ, Permission.TRADE, Permission.WITHDRAW))
+    clock.advance(minutes=15)
+    page = Page(await submit(signed_in.client, (await open_page(signed_in.client, path)).form(f"{path}/check")))
+    assert any("In quarantine Since 12:15 Keydeck uses this key for checks only" in notice for notice in page.notices)
+    assert "The key can withdraw now 12:15 Before: Read, Trade, Transfer. Now: Read, Trade, Transfer, Withdraw." in page.text
+    activity = await open_page(signed_in.client, "/activity")
+    assert "Key put in quarantine: it gained a right" in activity.text
+    assert "Read, Trade, Transfer → Read, Trade, Transfer, Withdraw" in activity.text
+    assert (await signed_in.client.get(f"/api/v1/credentials/{view.id}")).json()["quarantined_at"] == "2026-11-21T12:15:00Z"
+    sandbox.set_permissions("htx", scenario="read-trade", permissions=(Permission.READ, Permission.TRADE))
+    clock.advance(minutes=15)
+    page = Page(await submit(signed_in.client, page.form(f"{path}/check")))
+    assert not any("In quarantine" in notice for notice in page.notices)
+    assert "The key cannot withdraw any more 12:30" in page.text
