@@ -28,7 +28,7 @@ async def test_nothing_that_opens_a_door_is_kept_or_logged(
     form = {"email": "first@example.org", "token": setup_token}
     await client.post("/setup", data={**form, "password": "canary"})
     made = await client.post("/setup", data={**form, "password": first})
-    found = [setup_token, made.cookies[COOKIE], *CANARIES]
+    found = [setup_token, made.cookies[COOKIE], made.cookies["keydeck_device"], *CANARIES]
     found.append(find_copied((await client.post("/people/invitations", data={"role": "trader"})).text).split("token=")[1])
     found.append(find_copied((await client.post("/security/tokens", data={"name": "bot", "scope": "status:read"})).text))
     await client.get("/api/v1/account", headers={"Authorization": f"Bearer {found[-1]}"})
@@ -46,7 +46,8 @@ async def test_nothing_that_opens_a_door_is_kept_or_logged(
     await client.post("/sign-in/code", data={"code": codes[0]})
     found.append(client.cookies[COOKIE])
     await ask(client, "/sign-in/passkey/options")
-    await add_person(app, "control-person@example.org", Role.TRADER)
+    control = await add_person(app, "control-person@example.org", Role.TRADER)
+    found.append(find_copied((await client.post(f"/people/{control.id}/reset-link")).text).split("token=")[1])
 
     pages = "".join(
         [(await client.get(path)).text for path in ("/security", "/security/two-step", "/people", "/activity", "/sign-in")]
