@@ -29,6 +29,7 @@ from app.settings import is_loopback
 _NAME = "Keydeck"
 _TIMEOUT_MS = 300_000
 _LONGEST_ANSWER = 32_768  # characters of JSON
+_LONGEST_ID = 1023  # bytes, by the standard
 _TRANSPORTS = frozenset({"usb", "nfc", "ble", "smart-card", "hybrid", "internal"})
 
 
@@ -153,6 +154,8 @@ def verify_creation(party: RelyingParty, answer: PasskeyAnswer) -> NewPasskey:
         transports = [name for name in told if name in _TRANSPORTS]
     except Exception:  # noqa: BLE001  # as above: the library's parsers raise many kinds
         raise UnusablePasskey from None
+    if len(found.credential_id) > _LONGEST_ID:
+        raise UnusablePasskey
     credential_id = bytes_to_base64url(found.credential_id)
     return NewPasskey(credential_id, found.credential_public_key, found.sign_count, found.credential_backed_up, transports)
 

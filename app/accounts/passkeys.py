@@ -13,6 +13,7 @@ from app.accounts.entry import Visit, demand_name
 from app.accounts.factor_models import Passkey, PasskeyChallenge
 from app.accounts.factor_tries import FactorRefused
 from app.accounts.factors import FactorChange, Factors
+from app.accounts.limits import group_address
 from app.accounts.models import User
 from app.accounts.passkey_ceremonies import (
     PasskeyAnswer,
@@ -177,9 +178,12 @@ class Passkeys(Factors):
 
     async def _hand_out(self, ceremony: Ceremony, *, ip: str) -> bytes:
         """Return a fresh challenge for this ceremony. Raises Problem when an address holds far too many."""
-        now, challenge = self._clock(), secrets.token_bytes(32)
+        now, challenge, place = self._clock(), secrets.token_bytes(32), group_address(ip)
         await factor_repository.delete_old_challenges(self._session, now=now)
-        if await factor_repository.count_challenges(self._session, ip=ip, purpose=ceremony.purpose, now=now) >= _MOST_UNANSWERED:
+        if (
+            await factor_repository.count_challenges(self._session, ip=place, purpose=ceremony.purpose, now=now)
+            >= _MOST_UNANSWERED
+        ):
             raise Problem(
                 "rate_limited",
                 status=429,
@@ -193,7 +197,7 @@ class Passkeys(Factors):
                 challenge_hash=hash_challenge(challenge),
                 purpose=ceremony.purpose,
                 bearer_id=ceremony.bearer_id,
-                ip=ip,
+                ip=place,
                 expires_at=now + CHALLENGE_LASTS,
             )
         )

@@ -171,6 +171,12 @@ async def test_nonsense_is_refused(trader: SignedIn, make_client: MakeClient, gi
         assert (await answer(trader.client, text, "/security/passkeys")).status_code == 422
 
 
+async def test_an_id_longer_than_the_standard_allows_is_refused(app: Any, trader: SignedIn) -> None:
+    assert (await add_passkey(trader.client, Authenticator(credential_id=b"x" * 1024))).status_code == 422
+    assert (await add_passkey(trader.client, Authenticator(credential_id=b"x" * 1023))).status_code == 200
+    assert await count_rows(app, "passkeys") == 1
+
+
 async def test_a_disabled_person_has_no_passkey(
     app: Any, trader: SignedIn, device: Authenticator, make_client: MakeClient
 ) -> None:

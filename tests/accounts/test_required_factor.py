@@ -40,10 +40,17 @@ async def test_staff_get_nothing_but_the_set_up(app: Any, client: httpx.AsyncCli
     assert (await client.get("/api/v1/account")).json()["code"] == "factor_needed"
     page = Page(await client.get("/security/two-step"))
     assert "Your role needs one" in page.text
-    _, codes = await set_up_app(client, clock)
+    phone, codes = await set_up_app(client, clock)
     assert len(codes) == 10
     assert (await client.get("/support")).status_code == 200
     assert (await client.get("/api/v1/account")).status_code == 200
+    await client.post("/sign-out")
+    half = await sign_in(client, user.email)
+    assert half.headers["set-cookie"].startswith("__Host-keydeck_pending=")
+    assert "Secure" in half.headers["set-cookie"]
+    assert (await client.get("/support")).headers["location"].startswith("/sign-in")
+    assert (await client.post("/sign-in/code", data={"code": phone.show(clock())})).status_code == 303
+    assert "__Host-keydeck_pending" not in client.cookies
     assert (await client.post("/security/two-step/app/remove")).status_code == 409
     assert (await client.get("/support")).status_code == 200
 
