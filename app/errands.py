@@ -19,14 +19,15 @@ class Errands:
     def __init__(self) -> None:
         self._running: set[asyncio.Task[None]] = set()
 
-    def start(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
-        """Begin the work; `name` is what a failure is logged under."""
+    def start(self, name: str, work: Callable[[], Awaitable[None]]) -> bool:
+        """Begin the work; `name` is what a failure is logged under. False, and nothing begun, when too much runs already."""
         if len(self._running) >= MOST:
             _log.warning("too much is waiting to be done: dropped %s", name)
-            return
+            return False
         task = asyncio.create_task(_run(name, work))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+        return True
 
     async def settle(self) -> None:
         """Wait until nothing runs."""

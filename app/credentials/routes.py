@@ -4,11 +4,12 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts.current_user import PageTrader, PageTraderFresh, PageUser, Principal
 from app.credentials import presentation
+from app.credentials.check_streams import stream_check
 from app.credentials.connect import ConnectRefused
 from app.credentials.connect_routes import open_credentials, render
 from app.credentials.connect_routes import router as connect_router
@@ -17,6 +18,7 @@ from app.credentials.live_routes import router as live_router
 from app.credentials.pages import CHECKS_SHOWN, SHOW_DETAIL, find_site, render_credential, render_list
 from app.credentials.rechecks import check_each
 from app.credentials.service import Credentials
+from app.credentials.streams import HEADERS, MEDIA_TYPE
 from app.db import SessionDep
 from app.web.forms import Form, read_form
 from app.web.navigation import list_groups
@@ -110,6 +112,9 @@ async def show_guide(request: Request, principal: PageTrader, session: SessionDe
 @router.post("/credentials/{credential_id}/check")
 async def check_credential(request: Request, principal: PageTrader, session: SessionDep, credential_id: str) -> Response:
     form = await read_form(request)
+    if MEDIA_TYPE in request.headers.get("accept", ""):
+        await session.rollback()  # the check has a unit of work of its own
+        return StreamingResponse(stream_check(request, principal, credential_id), media_type=MEDIA_TYPE, headers=HEADERS)
     await open_credentials(request, session).check(principal, credential_id)
     return go_to(_locate_next(form.get("back", ""), credential_id))
 

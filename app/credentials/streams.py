@@ -38,7 +38,7 @@ async def stream_attempt(attempt: Attempt) -> AsyncIterator[str]:
         events.put_nowait(("step", describe_step(step)))
 
     async def run() -> None:
-        events.put_nowait(await _conclude(attempt, tell))
+        events.put_nowait(await conclude(attempt, tell))
 
     task = asyncio.create_task(run())
     try:
@@ -52,7 +52,7 @@ async def stream_attempt(attempt: Attempt) -> AsyncIterator[str]:
             await task
 
 
-async def _conclude(attempt: Attempt, tell: StepListener) -> tuple[str, dict[str, Any]]:
+async def conclude(attempt: Attempt, tell: StepListener) -> tuple[str, dict[str, Any]]:
     """Run the attempt to its last event; whatever happens, there is one."""
     try:
         return "done", {"location": await attempt(tell)}

@@ -1,6 +1,7 @@
 // The connect and replace form: sends itself, draws the check as it runs, and keeps every field filled for another try.
 import { askForProof } from "./confirm.js";
 import { readEvents } from "./events.js";
+import { drawStep as drawLine } from "./steps.js";
 import { cloneTemplate } from "./templates.js";
 import { toast } from "./toast.js";
 
@@ -33,23 +34,9 @@ function showStep(phase) {
   });
 }
 
-function writeTime(milliseconds) {
-  if (milliseconds === null || milliseconds === undefined) return "";
-  return milliseconds < 10_000 ? `${milliseconds.toLocaleString("en")} ms` : `${Math.round(milliseconds / 1000)} s`;
-}
-
 function drawStep(step) {
-  const old = root.querySelector(`[data-check-lines] [data-step="${CSS.escape(step.name)}"]`);
-  const line = cloneTemplate(`[data-check-line="${CSS.escape(step.state)}"]`, { detail: step.detail, time: writeTime(step.duration_ms) });
-  if (!old || !line) return;
-  const words = old.dataset.words ?? old.querySelector(".check-list__name").firstChild.textContent;
-  line.querySelector("[data-name]").textContent = words;
-  line.dataset.words = words;
-  line.dataset.step = step.name;
-  if (!step.detail) line.querySelector("[data-detail]").remove();
-  if (step.duration_ms === null || step.duration_ms === undefined) line.querySelector("[data-time]").remove();
-  old.replaceWith(line);
-  countSteps(words, step.state);
+  const words = drawLine(find("check-lines"), step);
+  if (words) countSteps(words, step.state);
 }
 
 function countSteps(words, state) {

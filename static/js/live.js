@@ -149,6 +149,7 @@ function markGone(id) {
 if (page) {
   for (const row of document.querySelectorAll("[data-live-row]")) told.set(row, row.dataset.status);
   watchWaitingParts();
+  addEventListener("keydeck:changed", (event) => note({ credential: event.detail, kind: "checked" }));
   open();
   document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
   addEventListener("pagehide", close);

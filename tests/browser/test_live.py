@@ -126,3 +126,22 @@ def test_a_page_says_when_its_stream_is_lost_and_catches_up_when_it_is_back(
             tab.page.reload()
             expect(pill).to_have_text("Paused")
     context.close()
+
+
+def test_check_now_draws_the_check_in_place_and_renews_the_page(visit: Start, key_page: str) -> None:
+    tab = visit()
+    tab.open(key_page)
+    tab.page.evaluate("window.isSamePage = true")
+    lines = tab.page.locator("[data-recheck] [data-step]")
+    expect(lines.first).to_be_hidden()
+    tab.page.get_by_role("button", name="Check now", exact=True).first.click()
+    expect(tab.page.get_by_role("heading", name="Checking your key with HitBTC")).to_be_visible()
+    expect(lines.first).to_have_attribute("data-state", "passed")
+    expect(tab.page.locator('[data-recheck] [data-state="waiting"]')).to_have_count(0)
+    expect(tab.page.locator("[data-recheck]")).to_be_hidden()
+    expect(tab.page.locator('[data-live="history"] .timeline > li').first).to_contain_text("asked by you")
+    tab.open("/credentials")
+    card = tab.page.locator("[data-live-row]")
+    card.get_by_role("button", name="Check now").click()
+    expect(card.locator(".credential-card__checked")).to_contain_text(re.compile(r"Checked (now|\d s ago)"))
+    expect(card.locator("progress")).to_have_count(0)
