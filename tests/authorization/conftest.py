@@ -48,8 +48,13 @@ class HangUp:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
+def open_client(app: Any) -> httpx.AsyncClient:
+    """Return a client that comes from somewhere else, by the public address."""
+    transport = httpx.ASGITransport(app=HangUp(app), client=(ADDRESS, 50000))
+    return httpx.AsyncClient(transport=transport, base_url=SITE)
+
+
 @pytest.fixture
 async def world(app: Any, clock: Any) -> AsyncIterator[World]:
-    transport = httpx.ASGITransport(app=HangUp(app), client=(ADDRESS, 50000))
-    async with httpx.AsyncClient(transport=transport, base_url=SITE) as client:
+    async with open_client(app) as client:
         yield await build_world(app, client, clock)

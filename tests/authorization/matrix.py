@@ -38,9 +38,9 @@ REFUSED = frozenset({"sign-in", "401", "403", "404", "code", "proof", "factor"})
 def name_outcome(answer: httpx.Response) -> str:
     """Return the class of an answer: what authorization decided, not what the page says."""
     if answer.status_code in (301, 302, 303, 307, 308):
-        place = urlsplit(answer.headers["location"]).path
-        is_its_own = answer.request.url.path.startswith(f"{place}/")  # a step of what is shown there, done
-        return "ok" if is_its_own else PLACES.get(place, "ok")
+        place, is_done = urlsplit(answer.headers["location"]).path, "done=" in answer.headers["location"]
+        is_its_own = PLACES.get(place) == "factor" and answer.request.url.path.startswith(f"{place}/")  # a step of it, done
+        return "ok" if is_its_own or is_done else PLACES.get(place, "ok")
     if answer.status_code == 403:
         is_document = answer.headers["content-type"].startswith("application/problem+json")
         confirms = not is_document and 'action="/security/confirm"' in answer.text

@@ -1,5 +1,6 @@
 """Lists what the app answers, from the app object itself, and how each route is asked so that its action can be reached."""
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,6 +13,8 @@ from tests.authorization.world import HOLDER, World, find_secrets
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 Ask = dict[str, Any]
 TICKET = "4821"
+PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
+WEBHOOK = {"name": "Bot", "url": "https://hooks.example.org/keydeck"}
 
 
 def list_routes(app: Any) -> list[tuple[str, str]]:
@@ -34,17 +37,17 @@ def _walk(app: Any) -> Iterator[tuple[str, str]]:
 
 def fill(path: str, world: World) -> str:
     """Return the path with real ids in place of its parameters. A parameter nobody gave an object for is named."""
-    parts = []
-    for part in path.split("/"):
-        name = part.strip("{}").partition(":")[0]
-        if part.startswith("{") and name not in world.places:
-            raise AssertionError(f"give {part} of {path} a real object: world.places[{name!r}] in tests/authorization/world.py")
-        parts.append(world.places[name] if part.startswith("{") else part)
-    return "/".join(parts).replace("/…", "/css/keydeck.css")
+
+    def put(found: re.Match[str]) -> str:
+        if found[1] not in world.places:
+            raise AssertionError(f"give {found[0]} of {path} a real object: world.places[{found[1]!r}] in tests/authorization/")
+        return world.places[found[1]]
+
+    return PARAMETER.sub(put, path).replace("/…", "/css/keydeck.css")
 
 
 def list_parameters(path: str) -> list[str]:
-    return [part.strip("{}").partition(":")[0] for part in path.split("/") if part.startswith("{")]
+    return [found[1] for found in PARAMETER.finditer(path)]
 
 
 def make_request(method: str, path: str, *, world: World, principal: str) -> Ask:
@@ -72,7 +75,7 @@ def _send_key(world: World, _principal: str) -> Ask:
 
 
 def _accept(world: World, _principal: str) -> Ask:
-    return {"data": {"token": world.words["invitation"], "email": "new@example.org", "password": "a new person's password"}}
+    return {"data": {"token": world.words["invitation"], "email": "new@example.org", "password": "quiet orange lantern harbour"}}
 
 
 def _enter_code(world: World, _principal: str) -> Ask:
@@ -84,26 +87,26 @@ def _confirm_app(world: World, _principal: str) -> Ask:
 
 
 def _confirm(world: World, principal: str) -> Ask:
-    name = {"owner": "alice", "stale": "alice", "support": "sam", "operator": "olga"}.get(principal, "")
+    name = {"owner": "alice", "stale": "alice", "support": "sam", "operator": "olga", "stale-op": "olga"}.get(principal, "")
     code = world.phones[name].show(world.clock()) if name else ""
     return {"data": {"confirm_password": PASSWORD, "confirm_code": code, "confirm_next": "/activity"}}
 
 
 def _make_token(_world: World, principal: str) -> Ask:
-    scope = "support:read" if principal in ("support", "operator") else "status:read"
+    scope = "support:read" if principal in ("support", "operator", "stale-op") else "status:read"
     return {"data": {"name": "script", "scope": scope, "expires_in_days": "30"}}
 
 
 REQUESTS: dict[tuple[str, str], Callable[[World, str], Ask]] = {
     ("POST", "/sign-in"): _form(email="carol@example.org", password=PASSWORD),
-    ("POST", "/sign-up"): _form(email="new@example.org", password="a new person's password"),
+    ("POST", "/sign-up"): _form(email="new@example.org", password="quiet orange lantern harbour"),
     ("GET", "/invitation"): lambda world, _: {"params": {"token": world.words["invitation"]}},
     ("POST", "/invitation"): _accept,
     ("GET", "/setup"): lambda world, _: {"params": {"token": world.words["setup"]}},
     ("POST", "/setup"): lambda world, _: {
-        "data": {"token": world.words["setup"], "email": "new@example.org", "password": "a new person's password"}
+        "data": {"token": world.words["setup"], "email": "new@example.org", "password": "quiet orange lantern harbour"}
     },
-    ("POST", "/security/password"): _form(current_password=PASSWORD, new_password="another long password"),
+    ("POST", "/security/password"): _form(current_password=PASSWORD, new_password="quiet orange lantern harbour"),
     ("POST", "/security/tokens"): _make_token,
     ("POST", "/people/invitations"): _form(role="trader"),
     ("POST", "/people/{user_id}/roles"): _form(role="support"),
@@ -113,6 +116,16 @@ REQUESTS: dict[tuple[str, str], Callable[[World, str], Ask]] = {
     ("POST", "/security/confirm"): _confirm,
     ("POST", "/security/two-step/app/confirm"): _confirm_app,
     ("POST", "/security/passkeys/{passkey_id}/rename"): _form(name="Desk"),
+    ("POST", "/alerts/add/{kind}"): _form(**WEBHOOK),
+    ("POST", "/alerts/channels/{channel_id}"): _form(name="Renamed"),
+    ("POST", "/alerts/quiet-hours"): _form(quiet="on", quiet_from="22:00", quiet_to="07:00", time_zone="Europe/Berlin"),
+    ("POST", "/people"): _form(q="carol"),
+    ("GET", "/reset"): lambda world, _: {"params": {"token": world.words["reset-link"]}},
+    ("POST", "/reset"): lambda world, _: {
+        "data": {"token": world.words["reset-link"], "new_password": "quiet orange lantern harbour"}
+    },
+    ("GET", "/factor-reset"): lambda world, _: {"params": {"token": world.words["factor-reset"]}},
+    ("POST", "/factor-reset"): lambda world, _: {"data": {"token": world.words["factor-reset"], "password": PASSWORD}},
     ("POST", "/theme"): _form(theme="dark"),
     ("POST", "/support"): _form(q=HOLDER, ticket=TICKET),
     ("GET", "/api/v1/support/credentials"): lambda _world, _principal: {"params": {"q": HOLDER, "ticket": TICKET}},

@@ -11,7 +11,7 @@ from app.main import create_app
 from app.settings import Settings
 from tests.authorization.matrix import FILE, PAGE, REFUSED, Table, name_outcome, read_table, write_page, write_table
 from tests.authorization.routes import METHODS, fill, list_parameters, list_routes, make_request
-from tests.authorization.world import MARKS, PRINCIPALS, World
+from tests.authorization.world import MARKS, PRINCIPALS, SITE, World
 
 IS_WRITING = os.environ.get("KEYDECK_WRITE_TABLES") == "1"
 NEVER_OPEN = {
@@ -21,6 +21,8 @@ NEVER_OPEN = {
     ("POST", "/security/passkeys"): "takes a passkey's answer, see tests/accounts/test_passkeys.py",
     ("POST", "/sign-in/passkey"): "takes a passkey's answer, see tests/accounts/test_passkeys.py",
     ("POST", "/sign-out"): "ends at the sign-in page for everybody",
+    ("GET", "/forgot"): "no SMTP server is set",
+    ("POST", "/forgot"): "no SMTP server is set",
     ("GET", "/metrics"): "asked from another machine, without the metrics token",
 }
 BY_OWNER = frozenset({"owner", "stale", "t:status", "t:balances", "t:manage"})
@@ -29,9 +31,29 @@ SHARES = [_NAMES] if IS_WRITING else [_NAMES[at : at + 4] for at in range(0, len
 FRESH_HEADERS = frozenset({"x-request-id", "date"})
 
 
+DEVELOPMENT_ONLY = (
+    ("GET", "/_sandbox/…"),
+    ("GET", "/sandbox"),
+    ("GET", "/sandbox/calls"),
+    ("GET", "/sandbox/{slug}"),
+    ("POST", "/sandbox/reset"),
+    ("POST", "/sandbox/{slug}"),
+    ("POST", "/sandbox/{slug}/{scenario}"),
+    ("POST", "/sandbox/{slug}/{scenario}/balance"),
+)
+
+
 @pytest.fixture
 def bare_app() -> Any:
-    return create_app(Settings(sandbox="on"))
+    return create_app(Settings(public_url=SITE))
+
+
+def test_a_developers_own_machine_has_these_pages_more_and_no_other_server_has_them(bare_app: Any) -> None:
+    """The sandbox's switches, behind the sandbox and a loopback address; tests/sandbox and tests/operations try them."""
+    own = set(list_routes(create_app(Settings(sandbox="on"))))
+    assert own - set(list_routes(bare_app)) == set(DEVELOPMENT_ONLY)
+    public = set(list_routes(create_app(Settings(sandbox="on", public_url=SITE))))
+    assert public == set(list_routes(bare_app))
 
 
 def test_every_route_is_declared(bare_app: Any) -> None:
@@ -132,8 +154,8 @@ async def test_methods_nobody_declared_do_nothing(world: World) -> None:
     for path in {path for _, path in declared if "…" not in path}:
         for method in METHODS:
             if (method, path) not in declared:
-                answer = await ask(world, method, path, principal="owner")
-                assert answer.status_code in (404, 405), f"{method} {path}: {answer.status_code}"
+                outcome = name_outcome(await ask(world, method, path, principal="owner"))
+                assert outcome in REFUSED | {"405"}, f"{method} {path}: {outcome}"
 
 
 def comparable(answer: httpx.Response, asked: str) -> tuple[int, list[tuple[str, str]], str]:
@@ -143,7 +165,7 @@ def comparable(answer: httpx.Response, asked: str) -> tuple[int, list[tuple[str,
     return answer.status_code, headers, answer.text.replace(number, "").replace(asked, "")
 
 
-OWNED = ("credential_id", "session_id", "token_id")
+OWNED = ("credential_id", "session_id", "token_id", "passkey_id", "channel_id", "alert_id")
 
 
 @pytest.mark.parametrize("principal", ["other", "t:other", "support", "operator"])

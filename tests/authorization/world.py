@@ -12,6 +12,7 @@ from app.accounts.factor_models import Passkey
 from app.accounts.models import UserSession
 from app.accounts.roles import Role, Scope
 from app.accounts.setup import ensure_setup_link
+from app.alerts.models import Alert, AlertChannel
 from app.credentials.models import Credential, CredentialBalances
 from app.credentials.records import write_sheet
 from app.db import Base
@@ -37,6 +38,7 @@ PRINCIPALS = {
     "other": "Trader B, with a fresh proof.",
     "support": "Support, with second factor and a fresh proof.",
     "operator": "Operator, with second factor and a fresh proof.",
+    "stale-op": "The operator in another browser, whose last proof is older than five minutes.",
     "bare": "Support and operator at once, signed in by password alone: no second factor was set up.",
     "expired": "A session of trader A, idle for too long.",
     "disabled": "The session of a trader who was disabled.",
@@ -132,6 +134,7 @@ async def build_world(app: Any, client: httpx.AsyncClient, clock: Any) -> World:
     for name in ("alice", "sam", "olga"):
         await world.give_phone(name)
     world.doors["stale"] = await world.sign_in("alice")
+    world.doors["stale-op"] = await world.sign_in("olga")
     clock.advance(minutes=6)
     for principal, name in (("owner", "alice"), ("other", "bob"), ("support", "sam"), ("operator", "olga"), ("bare", "otto")):
         world.doors[principal] = await world.sign_in(name)
@@ -179,14 +182,32 @@ async def add_objects(world: World) -> None:
     world.places["session_id"] = await _find_newest_session(world)
     invited = await world.ask("POST", "/people/invitations", headers=world.doors["operator"], data={"role": "trader"})
     world.words["invitation"] = find_copied(invited.text).split("token=")[1]
+    for name, kind in (("bob", "reset-link"), ("alice", "factor-reset")):
+        made_link = await world.ask("POST", f"/people/{world.ids[name]}/{kind}", headers=world.doors["operator"])
+        world.words[kind] = find_copied(made_link.text).split("token=")[1]
     async with Unit(world.app) as accounts:
         made = await accounts.create_token(world.ids["alice"], name="bot", scopes=[Scope.STATUS_READ])
         world.places["token_id"] = made.view.id
         world.places["invitation_id"] = (await accounts.list_invitations())[0].id
     world.places |= {"user_id": world.ids["carol"], "slug": EXCHANGE, "passkey_id": await add_passkey(world)}
+    await add_alerts(world)
     begun = await world.ask("POST", "/security/two-step/app", headers=world.doors["other"])
     assert begun.status_code == 303
     world.phones["bob's next"] = await _read_seed(world)
+
+
+async def add_alerts(world: World) -> None:
+    """Give trader A an alert, a channel it goes out by, and a calendar's private link."""
+    owner = world.doors["owner"]
+    form = {"name": "Bot", "url": "https://hooks.example.org/keydeck"}
+    assert (await world.ask("POST", "/alerts/add/webhook", headers=owner, data=form)).status_code == 200
+    link = find_copied((await world.ask("POST", "/alerts/calendar", headers=owner)).text)
+    world.places |= {"kind": "webhook", "alert_id": create_id("alt"), "token": link.rsplit("/", 1)[1].removesuffix(".ics")}
+    async with world.app.state.database.write() as session:
+        world.places["channel_id"] = (await session.execute(select(AlertChannel.id))).scalar_one()
+        alert = Alert(id=world.places["alert_id"], user_id=world.ids["alice"], at=world.clock(), kind="withdraw_gained")
+        alert.credential_id, alert.phase, alert.facts = world.places["credential_id"], "began", {}
+        session.add(alert)
 
 
 async def add_passkey(world: World) -> str:
