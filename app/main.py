@@ -31,7 +31,7 @@ from app.errands import Errands
 from app.exchanges.adapter import ExchangeAdapter
 from app.exchanges.http import DEADLINE_SECONDS, ExchangeHttp
 from app.exchanges.registry import Exchanges, find_adapters, list_origins
-from app.exchanges.traffic import LocalTraffic, Traffic
+from app.exchanges.traffic import FORGET_SECONDS, LocalTraffic, Traffic
 from app.exchanges.transport import DirectTransport
 from app.exchanges.types import ProbePolicy
 from app.job_engine import JobPace
@@ -162,6 +162,7 @@ async def _open(app: FastAPI, settings: Settings, outside: Outside, stack: Async
         app.state.sandbox = create_sandbox(clock=outside.clock, sleep=outside.sleep)
         routes[sandbox_url] = httpx.ASGITransport(app=app.state.sandbox)
     traffic: Traffic = LocalTraffic(sleep=outside.pause) if database.is_sqlite else SharedTraffic(database, sleep=outside.pause)
+    app.state.traffic = traffic
     ways = [
         ExchangeHttp(
             origins=list_origins(kinds, urls=settings.exchange_urls, sandbox_url=sandbox_url),
@@ -224,6 +225,7 @@ async def _start_worker(app: FastAPI, outside: Outside, stack: AsyncExitStack) -
     worker = Worker(checks)
     worker.register(jobs)
     jobs.every("deliver alerts", seconds=ROUND_SECONDS, run=state.alerts.run_round)
+    jobs.every("forget old turns", seconds=FORGET_SECONDS, run=state.traffic.forget_old)
     await jobs.start()
 
     async def end() -> None:

@@ -16,6 +16,9 @@ from app.exchanges.limits import HostLimits
 from app.exchanges.turns import Sleep
 from app.exchanges.types import CallLimit
 
+FORGET_SECONDS = 3600
+"""How often old turns are worth forgetting."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lane:
@@ -49,6 +52,9 @@ class Traffic(Protocol):
     async def end_turn(self, key_id: str, *, last_number: int, gap_seconds: float) -> None:
         """Give the turn back. No other process takes it before `gap_seconds` are over."""
 
+    async def forget_old(self) -> None:
+        """Drop what nobody needs any more."""
+
 
 class LocalTraffic:
     """The counts of this process alone."""
@@ -80,6 +86,9 @@ class LocalTraffic:
 
     async def end_turn(self, key_id: str, *, last_number: int, gap_seconds: float) -> None:
         """Nobody else is waiting."""
+
+    async def forget_old(self) -> None:
+        """What is kept in memory forgets by itself."""
 
     def _get_breaker(self, lane: Lane) -> Breaker:
         return self._breakers.setdefault(lane, Breaker(monotonic=self._monotonic))

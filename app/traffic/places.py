@@ -14,6 +14,7 @@ from app.exchanges.types import CallLimit
 _GOOD_SHARE = 0.1  # of the limit's window
 _GOOD_CAP_SECONDS = 1.0
 _LOT_CAP = 8
+_AHEAD_CAP = 4
 _LOT_SECONDS = 0.5
 
 
@@ -34,6 +35,7 @@ class Places:
     line: asyncio.Lock = field(default_factory=asyncio.Lock)
     waiting: int = 0
     _free: deque[Place] = field(default_factory=deque)
+    _ahead: int = 1
 
     @property
     def good_seconds(self) -> float:
@@ -49,12 +51,23 @@ class Places:
         now = self.monotonic()
         while self._free and self._free[0].ends_at < now:
             self._free.popleft()
-        return self._free.popleft() if self._free else None
+            self._ahead = 1
+        if not self._free:
+            return None
+        place = self._free.popleft()
+        if place.opens_at > now:
+            self._ahead = 1
+        elif not self._free:
+            self._ahead = min(self._ahead + 1, _AHEAD_CAP)
+        return place
 
     def count_wanted(self) -> int:
-        """Return how many places to ask for: one for each who waits. A place in store that nobody uses is lost to all."""
+        """Return how many places to ask for: one for each who waits, or a few ahead for calls that follow each other.
+
+        Ahead only while every place is used in time and none must be waited for: a place that nobody uses is lost to all.
+        """
         widest = int(_LOT_SECONDS / self.spacing_seconds) + 1
-        return max(1, min(self.waiting, widest, _LOT_CAP))
+        return min(max(self.waiting, self._ahead), widest, _LOT_CAP)
 
     def add_lot(self, count: int, *, first_in: float, asked_at: float, told_at: float) -> None:
         """Add places that begin `first_in` seconds after a moment between `asked_at` and `told_at`: the strict end of both."""

@@ -96,6 +96,27 @@ def test_a_lot_costs_one_question_and_its_places_lie_apart() -> None:
     assert places.take() is None, "what was not used in time is lost"
 
 
+def test_places_are_taken_ahead_only_while_none_is_lost_or_waited_for() -> None:
+    now = [100.0]
+    places = Places((CallLimit(10),), lambda: now[0])
+    for wanted in (1, 2, 3, 4, 4):
+        assert places.count_wanted() == wanted
+        places.add_lot(wanted, first_in=-0.05, asked_at=now[0], told_at=now[0])
+        for _ in range(wanted):
+            assert places.take() is not None
+            now[0] += 0.11
+    places.add_lot(4, first_in=0, asked_at=now[0], told_at=now[0])
+    now[0] += 60
+    assert places.take() is None
+    assert places.count_wanted() == 1, "lost places teach modesty"
+    places.add_lot(1, first_in=0, asked_at=now[0], told_at=now[0])
+    assert places.take() is not None
+    assert places.count_wanted() == 2
+    places.add_lot(2, first_in=1, asked_at=now[0], told_at=now[0])
+    assert places.take() is not None
+    assert places.count_wanted() == 1, "where calls wait for each other, others need the places too"
+
+
 async def test_a_rest_is_known_to_all_and_one_question_goes_out(servers: list[SharedTraffic], databases: list[Database]) -> None:
     limit = CallLimit(1000)
     await fail(servers[0], times=3)
