@@ -139,9 +139,10 @@ _SHOWN = (
     "sessions",
     "credentials",
     "ticket",
+    "way",
     "device",
 )
-_SPOKEN = {"credentials": "keys: {}", "ticket": "ticket {}", "sessions": "sessions: {}"}
+_SPOKEN = {"way": "by {}", "credentials": "keys: {}", "ticket": "ticket {}", "sessions": "sessions: {}"}
 
 
 class Activity(AccountWork):

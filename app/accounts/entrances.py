@@ -127,6 +127,8 @@ class Entrances(Passkeys, Gate):
             return tried
         await release(self._session)  # hashing takes long; nobody else's writing waits for it
         verdict = await self._passwords.verify(password, known_hash)
+        if verdict.is_right and known_id:
+            await factor_repository.lock_person(self._session, known_id)  # a change of password comes before this, or after
         fresh = await repository.get_user(self._session, known_id) if known_id else None
         if not verdict.is_right or fresh is None or fresh.disabled_at is not None or fresh.password_hash != known_hash:
             await self._note_failure(visit, user_id=known_id)
@@ -145,7 +147,7 @@ class Entrances(Passkeys, Gate):
     async def sign_in_by_passkey(self, visit: Visit, *, answer: str) -> OpenedSession:
         """Open a session for whoever's passkey answered: it stands for password and second factor. Raises FactorRefused."""
         user = await self._demand_passkey(answer, SIGN_IN, asker=visit)
-        return await self._open(user.id, roles=parse_roles(user.roles), visit=visit)
+        return await self._open(user.id, roles=parse_roles(user.roles), visit=visit, way="passkey")
 
     async def find_pending(self, token: Secret) -> PendingView:
         """Return the half-open sign-in. Raises SignInNeeded when it ran out, was finished, or ended with a change of password."""
@@ -164,14 +166,16 @@ class Entrances(Passkeys, Gate):
     async def finish_sign_in(self, token: Secret, visit: Visit, *, code: str = "", passkey: str = "") -> OpenedSession:
         """Open the session once the second factor is right. Raises SignInNeeded, or FactorRefused with the try counted."""
         pending = await self.find_pending(token)
+        await factor_repository.lock_person(self._session, pending.user_id)
+        way = "passkey"
         if passkey:
             await self._demand_passkey(passkey, second_factor_of(pending.id), asker=visit, user_id=pending.user_id)
         else:
-            await self._demand_code(pending.user_id, code, asker=visit)
+            way = await self._demand_code(pending.user_id, code, asker=visit)
         user = await repository.get_user(self._session, pending.user_id)
         if user is None or not await factor_repository.use_pending(self._session, pending.id, user_id=pending.user_id):
             raise SignInNeeded
-        return await self._open(user.id, roles=parse_roles(user.roles), visit=visit)
+        return await self._open(user.id, roles=parse_roles(user.roles), visit=visit, way=f"password and {way}")
 
     async def _open_half(self, user_id: str) -> HalfOpen:
         now, token = self._clock(), create_token()
@@ -218,7 +222,7 @@ class Entrances(Passkeys, Gate):
             if await repository.has_users(self._session):
                 raise NotFound
 
-    async def _open(self, user_id: str, *, roles: frozenset[Role], visit: Visit) -> OpenedSession:
+    async def _open(self, user_id: str, *, roles: frozenset[Role], visit: Visit, way: str = "password") -> OpenedSession:
         """Open a session under a fresh token; the one the browser had before ends, so none can be planted."""
         now = self._clock()
         if visit.session_id is not None:
@@ -237,6 +241,6 @@ class Entrances(Passkeys, Gate):
             proved_at=now,
         )
         self._session.add(opened)
-        self._record("user.signed_in", owner_id=user_id, visit=visit, object_id=opened.id)
+        self._record("user.signed_in", owner_id=user_id, visit=visit, object_id=opened.id, detail={"way": way})
         await reset_repository.end_links(self._session, user_id=user_id, now=now)
         return OpenedSession(token, opened.id, user_id, roles, await self._note_arrival(user_id, visit))

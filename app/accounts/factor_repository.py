@@ -37,7 +37,7 @@ async def delete_old_pendings(session: AsyncSession, *, now: datetime) -> None:
 
 
 async def lock_person(session: AsyncSession, user_id: str) -> None:
-    """Hold the person's row, so that tries made at once are counted one after another."""
+    """Hold the person's row: tries, changes of factors and sign-ins of one person come one after another."""
     await session.execute(select(User.id).where(User.id == user_id).with_for_update())
 
 

@@ -136,6 +136,7 @@ class Factors(FactorTries, AccountWork):
 
     async def confirm_totp(self, principal: Principal, text: str) -> FactorChange:
         """Take the app into use once it shows a right code. Raises FactorRefused, or NotFound when none is being set up."""
+        await factor_repository.lock_person(self._session, principal.user_id)
         row = await self._get_begun(principal.user_id)
         if row is None:
             raise NotFound("set-up")
@@ -150,6 +151,7 @@ class Factors(FactorTries, AccountWork):
 
     async def remove_totp(self, principal: Principal) -> FactorChange:
         """Stop using the app. Raises NotFound, or LastFactor when the person's role needs one."""
+        await factor_repository.lock_person(self._session, principal.user_id)
         if await factor_repository.get_totp(self._session, user_id=principal.user_id, confirmed=True) is None:
             raise NotFound("authenticator app")
         _, has_passkey = await factor_repository.has_factors(self._session, user_id=principal.user_id)
@@ -159,6 +161,7 @@ class Factors(FactorTries, AccountWork):
 
     async def renew_recovery_codes(self, principal: Principal) -> FactorChange:
         """Make ten new recovery codes; the old ones stop working. Raises NotFound without any factor."""
+        await factor_repository.lock_person(self._session, principal.user_id)
         if not any(await factor_repository.has_factors(self._session, user_id=principal.user_id)):
             raise NotFound("second factor")
         await factor_repository.delete_recovery_codes(self._session, user_id=principal.user_id)
@@ -166,6 +169,7 @@ class Factors(FactorTries, AccountWork):
 
     async def remove_factors(self, user_id: str, *, actor: Principal | None = None, visit: Visit | None = None) -> None:
         """Remove everything a person has set up and sign them out: the way back for who lost phone and codes."""
+        await factor_repository.lock_person(self._session, user_id)
         await self._drop_totps(user_id, confirmed=True)
         await self._drop_totps(user_id, confirmed=False)
         for passkey in await factor_repository.list_passkeys(self._session, user_id=user_id):
@@ -174,8 +178,8 @@ class Factors(FactorTries, AccountWork):
         await repository.revoke_sessions(self._session, user_id=user_id, now=self._clock())
         self._record("factor.all_removed", owner_id=user_id, actor=actor, visit=visit)
 
-    async def _demand_code(self, user_id: str, text: str, *, asker: Principal | Visit, field: str = "code") -> None:
-        """Use a code up, of the app or a recovery code. Raises FactorRefused, with the try counted."""
+    async def _demand_code(self, user_id: str, text: str, *, asker: Principal | Visit, field: str = "code") -> str:
+        """Use a code up, of the app or a recovery code, and say which. Raises FactorRefused, with the try counted."""
         await self._admit_try(user_id, field=field)
         if (code := parse_totp(text)) is not None:
             fault = await self._find_totp_fault(user_id, code)
@@ -186,6 +190,7 @@ class Factors(FactorTries, AccountWork):
         if fault:
             raise await self._refuse_try(user_id, asker=asker, field=field, words=fault)
         await self._forget_tries(user_id)
+        return "app code" if code else "recovery code"
 
     async def _find_totp_fault(self, user_id: str, code: Secret) -> str:
         row = await factor_repository.get_totp(self._session, user_id=user_id, confirmed=True)

@@ -98,6 +98,7 @@ class Passkeys(Factors):
     async def add_passkey(self, principal: Principal, *, name: str, answer: str) -> FactorChange:
         """Store the passkey that was just made. Raises EntryRefused; the challenge is used up in any case."""
         party, label = self._find_party(), demand_name(name)
+        await factor_repository.lock_person(self._session, principal.user_id)
         try:
             read = read_answer(answer)
             await self._use_up(read, creation_by(principal))
@@ -134,6 +135,7 @@ class Passkeys(Factors):
 
     async def remove_passkey(self, principal: Principal, passkey_id: str) -> FactorChange:
         """Forget one of one's own passkeys. Raises NotFound, or LastFactor when the person's role needs one."""
+        await factor_repository.lock_person(self._session, principal.user_id)
         known = await factor_repository.list_passkeys(self._session, user_id=principal.user_id)
         if passkey_id not in [row.id for row in known]:
             raise NotFound("passkey")
@@ -152,6 +154,7 @@ class Passkeys(Factors):
             read = read_answer(answer)
             await self._use_up(read, ceremony)
             passkey, owner = await self._find_passkey(read, user_id=user_id)
+            await factor_repository.lock_person(self._session, owner.id)
             count = verify_use(party, read, public_key=passkey.public_key, sign_count=passkey.sign_count)
             if not await factor_repository.use_passkey(self._session, passkey, sign_count=count, now=self._clock()):
                 raise UnusablePasskey

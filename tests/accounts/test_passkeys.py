@@ -66,6 +66,7 @@ async def test_a_passkey_signs_in_without_a_password(
         assert opened.status_code == 303
         assert opened.headers["location"] == "/activity"
         assert trader.email in (await browser.get("/security")).text
+        assert "by passkey" in (await browser.get("/activity")).text
         assert (await browser.get("/credentials/connect/htx")).status_code == 200
 
 

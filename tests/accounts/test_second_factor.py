@@ -58,6 +58,7 @@ async def test_an_app_is_set_up_and_then_asked_for(app: Any, trader: SignedIn, m
         assert PENDING not in browser.cookies
         assert (await browser.get("/activity")).status_code == 200
         assert (await browser.get("/sign-in/code")).status_code == 303
+    assert "by password and app code" in (await trader.client.get("/activity")).text
     assert await count_rows(app, "pending_sign_ins") == 0
     assert {"factor.totp_added", "user.signed_in"} <= set(await list_actions(app))
 
