@@ -13,6 +13,7 @@ import pytest
 from app.commands.unsafe_starts import find_danger
 from app.masking import Secret
 from app.settings import Settings
+from tests.databases import copy_sqlite
 
 ROOT = Path(__file__).resolve().parents[2]
 HTTPS = {"KEYDECK_PUBLIC_URL": "https://keydeck.example.org"}
@@ -20,7 +21,6 @@ BEYOND = {"KEYDECK_HOST": "0.0.0.0"}
 # what is wrong with it, the settings, words of the line, what repairs it (None: taken away)
 UNSAFE: list[tuple[str, dict[str, str], str, dict[str, str | None]]] = [
     ("beyond loopback without https", BEYOND, "KEYDECK_HOST=0.0.0.0 listens beyond this machine", HTTPS),
-    ("every IPv6 address", {"KEYDECK_HOST": "::"}, "listens beyond this machine", {"KEYDECK_HOST": "::1"}),
     ("a public address on http", {"KEYDECK_PUBLIC_URL": "http://keydeck.example.org"}, "KEYDECK_PUBLIC_URL is not https", HTTPS),
     (
         "not said that plain http is meant",
@@ -31,8 +31,6 @@ UNSAFE: list[tuple[str, dict[str, str], str, dict[str, str | None]]] = [
     ("a public sandbox", {**HTTPS, "KEYDECK_SANDBOX": "on"}, "KEYDECK_SANDBOX=on with a public", {"KEYDECK_SANDBOX": "off"}),
     ("debug lines", {**HTTPS, "KEYDECK_LOG_LEVEL": "DEBUG"}, "KEYDECK_LOG_LEVEL=DEBUG", {"KEYDECK_LOG_LEVEL": "INFO"}),
     ("Python's development mode", {**HTTPS, "PYTHONDEVMODE": "1"}, "development mode", {"PYTHONDEVMODE": None}),
-    ("asyncio's debugging", {**HTTPS, "PYTHONASYNCIODEBUG": "1"}, "development mode", {"PYTHONASYNCIODEBUG": None}),
-    ("a debug switch", {"KEYDECK_DEBUG": "on"}, "unknown setting KEYDECK_DEBUG", {"KEYDECK_DEBUG": None}),
     (
         "a sample token",
         {"KEYDECK_METRICS_TOKEN": "Change-Me"},
@@ -54,7 +52,7 @@ def prepare(data_dir: Path, changes: dict[str, str]) -> dict[str, str]:
 def expect_refusal(environment: dict[str, str], words: str) -> None:
     """The command ends at once with one line, before it touched anything."""
     line = [sys.executable, "-m", "app", "serve", "--migrate"]
-    ended = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=110, check=False)
     assert ended.returncode == 78, ended.stderr
     assert ended.stdout == ""
     assert len(ended.stderr.strip().splitlines()) == 1, ended.stderr
@@ -70,12 +68,12 @@ def expect_start(environment: dict[str, str]) -> None:
         with urllib.request.urlopen(f"http://{own}:{environment['KEYDECK_PORT']}/livez", timeout=20) as reply:
             assert reply.status == 200
         server.terminate()
-        assert server.wait(timeout=25) in (0, -15)
+        assert server.wait(timeout=60) in (0, -15)
 
 
 @pytest.mark.parametrize(("changes", "words", "repair"), [case[1:] for case in UNSAFE], ids=[case[0] for case in UNSAFE])
 def test_an_unsafe_start_is_refused_and_a_repaired_one_is_not(
-    tmp_path: Path, changes: dict[str, str], words: str, repair: dict[str, str | None]
+    tmp_path: Path, sqlite_template: Path, changes: dict[str, str], words: str, repair: dict[str, str | None]
 ) -> None:
     environment = prepare(tmp_path, changes)
     expect_refusal(environment, words)
@@ -84,10 +82,12 @@ def test_an_unsafe_start_is_refused_and_a_repaired_one_is_not(
         environment.pop(name, None)
         if value is not None:
             environment[name] = value
+    copy_sqlite(sqlite_template, tmp_path / "keydeck.db")  # spares the migrations
     expect_start(environment)
 
 
-def test_the_key_ring_of_the_documentation_is_refused(tmp_path: Path) -> None:
+def test_the_key_ring_of_the_documentation_is_refused(tmp_path: Path, sqlite_template: Path) -> None:
+    copy_sqlite(sqlite_template, tmp_path / "keydeck.db")
     found = SAMPLE_RING.search((ROOT / "docs/operators/key-ring.md").read_text())
     assert found is not None
     ring = tmp_path / "keyring.json"
@@ -99,8 +99,30 @@ def test_the_key_ring_of_the_documentation_is_refused(tmp_path: Path) -> None:
     expect_start(environment)
 
 
-def test_loopback_needs_nothing_set(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("values", "environ", "words"),
+    [
+        ({"host": "::"}, {}, "listens beyond this machine"),
+        ({"host": "192.0.2.7", "public_url": "http://192.0.2.7:8000"}, {}, "listens beyond this machine"),
+        ({"public_url": "https://keydeck.example.org"}, {"PYTHONASYNCIODEBUG": "1"}, "development mode"),
+        ({"host": "0.0.0.0", "allow_plain_http": "on", "log_level": "DEBUG"}, {}, "LOG_LEVEL=DEBUG"),
+        ({"public_url": "http://keydeck.lan", "allow_plain_http": "on", "sandbox": "on"}, {}, "SANDBOX=on"),
+    ],
+)
+def test_other_unsafe_settings_are_found(values: dict[str, str], environ: dict[str, str], words: str) -> None:
+    danger = find_danger(Settings(**values), environ=environ, is_dev_mode=False)
+    assert danger is not None
+    assert words in danger
+    assert find_danger(Settings(), environ=environ, is_dev_mode=False) is None
+
+
+def test_a_debug_switch_is_no_setting_of_ours(tmp_path: Path) -> None:
+    expect_refusal(prepare(tmp_path, {"KEYDECK_DEBUG": "on"}), "unknown setting KEYDECK_DEBUG")
+
+
+def test_loopback_needs_nothing_set(tmp_path: Path, sqlite_template: Path) -> None:
     """`make run` and a developer's machine: sandbox on, debug lines on, plain http."""
+    copy_sqlite(sqlite_template, tmp_path / "keydeck.db")
     expect_start(prepare(tmp_path, {"KEYDECK_SANDBOX": "on", "KEYDECK_LOG_LEVEL": "DEBUG"}))
 
 
@@ -112,7 +134,7 @@ def test_no_example_secret_of_the_documentation_is_taken() -> None:
     assert "metrics_token" in secrets
     for file in files:
         for name, value in re.findall(r"KEYDECK_([A-Z_]+)[=:] *[\"'`]?([^\s\"'`|)]+)", file.read_text(encoding="utf-8")):
-            if name.lower() in secrets and not value.startswith(("$", "…", "<")) and "…" not in value:
+            if name.lower() in secrets and not re.search(r"[$…<]", value):
                 shown.add((name.lower(), value))
     passed = [name for name, value in shown if find_danger(Settings(**{name: value}), environ={}, is_dev_mode=False) is None]
     assert passed == [], "add the example's value to SAMPLE_SECRETS, or show `…` in its place"
