@@ -15,19 +15,20 @@ SAMPLE_SECRETS = frozenset(
 _PYTHON_DEBUG = "PYTHONASYNCIODEBUG"
 
 
-def refuse_unsafe_start(settings: Settings) -> None:
-    """End with one line and exit code 78 when serving with these settings would be unsafe."""
-    danger = find_danger(settings, environ=os.environ, is_dev_mode=sys.flags.dev_mode)
+def refuse_unsafe_start(settings: Settings, *, listens: bool = True) -> None:
+    """End with one line and exit code 78 when running with these settings would be unsafe. A worker listens to nobody."""
+    danger = find_danger(settings, environ=os.environ, is_dev_mode=sys.flags.dev_mode, listens=listens)
     if danger is not None:
         fail(danger, exit_code=EXIT_CONFIGURATION)
 
 
-def find_danger(settings: Settings, *, environ: Mapping[str, str], is_dev_mode: bool) -> str | None:
+def find_danger(settings: Settings, *, environ: Mapping[str, str], is_dev_mode: bool, listens: bool = True) -> str | None:
     """Return the line that says what is unsafe and what to do, None when nothing is."""
+    reach = settings if listens else settings.model_copy(update={"host": "127.0.0.1"})
     return (
-        _find_plain_http(settings)
+        (_find_plain_http(settings) if listens else None)
         or _find_public_sandbox(settings)
-        or _find_debugging(settings, environ=environ, is_dev_mode=is_dev_mode)
+        or _find_debugging(reach, environ=environ, is_dev_mode=is_dev_mode)
         or _find_sample_secret(settings)
     )
 

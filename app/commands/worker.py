@@ -8,6 +8,7 @@ import typer
 
 from app.commands.console import run
 from app.commands.server import prove_ready
+from app.commands.unsafe_starts import refuse_unsafe_start
 from app.logs import configure_logging
 from app.main import create_app
 from app.settings import Settings
@@ -19,6 +20,7 @@ def worker() -> None:
 
 
 async def _work(settings: Settings) -> None:
+    refuse_unsafe_start(settings, listens=False)
     configure_logging(settings, stream=sys.stderr)
     await prove_ready(settings)
     stopping = asyncio.Event()

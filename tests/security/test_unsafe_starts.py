@@ -116,6 +116,16 @@ def test_other_unsafe_settings_are_found(values: dict[str, str], environ: dict[s
     assert find_danger(Settings(), environ=environ, is_dev_mode=False) is None
 
 
+def test_a_worker_is_judged_by_all_but_what_it_does_not_do() -> None:
+    """It listens to nobody, so the image's HOST and a missing PUBLIC_URL are no danger."""
+    image = Settings(host="0.0.0.0")
+    assert find_danger(image, environ={}, is_dev_mode=False) is not None
+    assert find_danger(image, environ={}, is_dev_mode=False, listens=False) is None
+    for values in ({"sandbox": "on"}, {"log_level": "DEBUG"}, {"metrics_token": "change-me"}):
+        settings = Settings(host="0.0.0.0", public_url="https://keydeck.example.org", **values)
+        assert find_danger(settings, environ={}, is_dev_mode=False, listens=False) is not None
+
+
 def test_a_debug_switch_is_no_setting_of_ours(tmp_path: Path) -> None:
     expect_refusal(prepare(tmp_path, {"KEYDECK_DEBUG": "on"}), "unknown setting KEYDECK_DEBUG")
 
