@@ -17,7 +17,6 @@ from apprise.plugins.discord import NotifyDiscord
 from apprise.plugins.google_chat import NotifyGoogleChat
 from apprise.plugins.line import NotifyLine
 from apprise.plugins.ntfy import NotifyNtfy
-from apprise.plugins.opsgenie import NotifyOpsgenie
 from apprise.plugins.pagerduty import NotifyPagerDuty
 from apprise.plugins.prowl import NotifyProwl
 from apprise.plugins.pushbullet import NotifyPushBullet
@@ -71,7 +70,6 @@ OTHERS: Mapping[str, Service] = {
         Service(NotifyThreema, "threema", "Threema Gateway", "threema://*GATEWAY@secret/recipient"),
         Service(NotifyLine, "line", "LINE", "line://token/user-id"),
         Service(NotifyPagerDuty, "pagerduty", "PagerDuty", "pagerduty://integration-key@api-key"),
-        Service(NotifyOpsgenie, "opsgenie", "Opsgenie", "opsgenie://api-key"),
     )
 }
 
@@ -86,7 +84,7 @@ class ServiceSender:
     async def send(self, outgoing: Outgoing, address: Address, *, at: datetime) -> str:
         """Send once. Raises SendFailed; apprise tells no reason beyond that."""
         plugin = make_plugin(address.values["url"])
-        text = outgoing.text
+        text = outgoing.text.partition("\n")[2] if len(outgoing.messages) == 1 else outgoing.text  # the title stands above
         if len(text) > MOST_LETTERS:
             text = f"{text[:MOST_LETTERS]}…\n{outgoing.public_url}/alerts\n"
         try:
