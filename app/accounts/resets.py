@@ -7,7 +7,7 @@ somebody by making both, an operator's second kind has to wait a week, or until 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from app.accounts import familiar_repository, repository, reset_repository
+from app.accounts import factor_repository, familiar_repository, repository, reset_repository
 from app.accounts.attempt_models import ResetLink
 from app.accounts.current_user import Principal
 from app.accounts.entry import EntryRefused, Visit, demand_password, parse_email
@@ -88,6 +88,7 @@ class Resets(Factors, Gate):
         if way == BY_OPERATOR:
             await self._demand_apart(user.id, kind=kind)
         token, now = create_token(), self._clock()
+        await factor_repository.lock_person(self._session, user.id)
         await reset_repository.sweep_links(self._session, before=now - APART)
         row = ResetLink(
             id=create_id("rst"),
@@ -133,6 +134,7 @@ class Resets(Factors, Gate):
         await release(self._session)
         new_hash = await self._passwords.hash(new)
         now = self._clock()
+        await factor_repository.lock_person(self._session, link.user_id)
         if not await reset_repository.use_link(self._session, link.id, user_id=link.user_id, now=now):
             raise NotFound
         await reset_repository.replace_hash(self._session, link.user_id, new=new_hash)
@@ -151,8 +153,9 @@ class Resets(Factors, Gate):
         if not (await self._passwords.verify(password, known_hash)).is_right:
             await self._note_failure(visit, user_id=link.user_id)
             raise EntryRefused("password", WRONG_PASSWORD)
-        await self._return_try(tried)
         now = self._clock()
+        await factor_repository.lock_person(self._session, link.user_id)
+        await self._return_try(tried)
         if not await reset_repository.use_link(self._session, link.id, user_id=link.user_id, now=now):
             raise NotFound
         await self.remove_factors(link.user_id, visit=visit)

@@ -310,3 +310,18 @@ async def test_a_mail_server_that_is_down_changes_no_answer(mailing: Any, office
     await mailing.state.errands.settle()
     assert "a letter was not sent: The mail server refused the letter (451)." in caplog.text
     assert OWNER not in caplog.text
+
+
+async def test_a_sign_in_at_the_same_moment_does_not_outlive_the_reset(app: Any, signed_in: SignedIn, owner: str) -> None:
+    """Of a sign-in by the old password and a reset, made at once, whichever comes first: no session is left."""
+    for _ in range(6):
+        link = await make_link(signed_in, owner)
+        async with browse(app, "203.0.113.7") as home, browse(app, "203.0.113.8") as guest:
+            form = {"token": link.split("=")[1], "new_password": NEW}
+            entered, done = await asyncio.gather(sign_in(home, OWNER), guest.post("/reset", data=form))
+            if done.status_code == 303:
+                assert (await home.get("/security")).status_code == 303
+                again = await make_link(signed_in, owner)
+                assert (await choose(guest, again, PASSWORD)).status_code == 303
+            else:
+                assert (entered.status_code, done.status_code) == (303, 404), "the sign-in came first and ended the link"
