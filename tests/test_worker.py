@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any
@@ -21,7 +21,7 @@ from app.sandbox.scenarios import Fault
 from app.settings import Settings
 from tests.conftest import FakeClock
 from tests.credentials.bench import Bench
-from tests.credentials.workers import LONGER_THAN_ANY_SPREAD, count_checks, hold_balances, look, make_worker
+from tests.credentials.workers import LONGER_THAN_ANY_SPREAD, count_checks, hold_balances, look, make_worker, wait_until
 
 
 @pytest.fixture
@@ -43,12 +43,6 @@ async def work_by_itself(bench: Bench, *, grace_seconds: float = 5.0) -> AsyncIt
     finally:
         worker.stop()
         await jobs.stop()
-
-
-async def wait_until(is_true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not is_true():  # noqa: ASYNC110  # what is waited for happens inside the app, which has no event for it
-            await asyncio.sleep(0.01)
 
 
 async def wait_for_checks(bench: Bench, count: int) -> None:

@@ -16,7 +16,9 @@ from app.credentials import repository
 from app.credentials.questions import Answer, Question, Questions, ask_exchange
 from app.credentials.schedule import BACK_OFF_SECONDS, DEAD_SECONDS, SCHEDULED, Schedule
 from app.credentials.schedule_repository import ANY_WAY, ClaimedCheck, Duty, Ways
+from app.credentials.status import CHECK_TIME
 from app.db import Database
+from app.exchanges.errors import RateLimited
 from app.exchanges.registry import Exchanges
 from app.exchanges.types import Environment, Exchange
 from app.settings import Settings
@@ -26,8 +28,10 @@ from app.web.errors import Problem
 BATCH_SIZE = 16
 PLACES = 64
 """Keys of a site asked at once where no limit says less."""
-AHEAD_SECONDS = 2.0
-"""Keys asked at once may fill a limit for so long; what waits for longer than 3 seconds is refused."""
+AHEAD_SECONDS = 1.0
+"""Keys asked at once may fill a limit for so long: some ask several things at a time, and a wait of 3 seconds is refused."""
+CROWDED_SECONDS = 10.0
+"""How long a key waits that we refused to ask because of a limit: that says nothing of the key, and is no check."""
 FRESH = timedelta(seconds=30)
 PROBE = "probe"
 _log = logging.getLogger(__name__)
@@ -114,7 +118,8 @@ class BackgroundChecks:
 
     async def _ask(self, question: Question) -> tuple[Question, Answer | _Failed | None]:
         try:
-            return question, await ask_exchange(question, exchanges=self._exchanges, clock=self._clock)
+            answer = await ask_exchange(question, exchanges=self._exchanges, clock=self._clock)
+            return question, _Failed(make_claim(question), CROWDED_SECONDS) if is_crowded_out(answer) else answer
         except Exception as error:  # noqa: BLE001  # logged by type: a text could hold a secret
             return question, self._note_failure(question, error)
 
@@ -141,13 +146,13 @@ class BackgroundChecks:
             questions = Questions(session, **self._parts)
             questions.books.held = []
             for question, answer in answers:
-                await questions.store(question, answer)
+                if self._clock() - question.marked_at < CHECK_TIME:  # else this process stood still, and so did the answer
+                    await questions.store(question, answer)
             await questions.books.tell_held()
 
     def _note_failure(self, question: Question, error: Exception) -> _Failed:
         _log.error("the check of credential %s failed: %s", question.row.id, type(error).__name__)
-        claim = ClaimedCheck(question.row.id, question.row.user_id, question.marked_at, question.duty)
-        return _Failed(claim, BACK_OFF_SECONDS[-1])
+        return _Failed(make_claim(question), BACK_OFF_SECONDS[-1])
 
     async def _find_rests(self, exchange: str, environment: str) -> tuple[list[str], list[str]]:
         """Return the ways out by which the site rests, and those of them whose next question is due."""
@@ -169,6 +174,18 @@ class BackgroundChecks:
             places = count_places(exchange) * len(self._exchanges.ways)
         size = min(BATCH_SIZE, places)
         return size, max(1, places // size)
+
+
+def make_claim(question: Question) -> ClaimedCheck:
+    """Return the claim that a question came from."""
+    return ClaimedCheck(question.row.id, question.row.user_id, question.marked_at, question.duty)
+
+
+def is_crowded_out(answer: Answer | None) -> bool:
+    """Return whether the answer is our own refusal to exceed a limit, and not the exchange's."""
+    if answer is None or not isinstance(answer.error, RateLimited):
+        return False
+    return bool(answer.evidence) and answer.evidence[-1].http_status is None
 
 
 def count_places(exchange: Exchange) -> int:

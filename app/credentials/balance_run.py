@@ -9,7 +9,7 @@ from app.clock import Clock
 from app.credentials.check_run import LIMIT_SECONDS
 from app.exchanges.adapter import ExchangeAdapter
 from app.exchanges.errors import ExchangeError, OurFault, Unreachable
-from app.exchanges.types import BalanceSheet
+from app.exchanges.types import BalanceSheet, CallEvidence
 
 _log = logging.getLogger(__name__)
 
@@ -21,6 +21,7 @@ class BalanceOutcome:
     finished_at: datetime
     sheet: BalanceSheet | None = None
     error: ExchangeError | None = None
+    evidence: tuple[CallEvidence, ...] = ()
 
 
 async def fetch_balances(adapter: ExchangeAdapter, *, clock: Clock) -> BalanceOutcome:
@@ -30,7 +31,7 @@ async def fetch_balances(adapter: ExchangeAdapter, *, clock: Clock) -> BalanceOu
     try:
         async with asyncio.timeout(LIMIT_SECONDS):
             sheet = await adapter.fetch_balances()
-        return BalanceOutcome(clock(), sheet)
+        return BalanceOutcome(clock(), sheet, evidence=tuple(adapter.evidence))
     except ExchangeError as found:
         error = found
     except TimeoutError:
@@ -38,4 +39,4 @@ async def fetch_balances(adapter: ExchangeAdapter, *, clock: Clock) -> BalanceOu
     except Exception as found:  # noqa: BLE001  # an adapter's fault must not lose the others of its batch, nor show its text
         _log.error("fetching balances failed inside: %s", type(found).__name__)
         error = OurFault()
-    return BalanceOutcome(clock(), error=error)
+    return BalanceOutcome(clock(), error=error, evidence=tuple(adapter.evidence))

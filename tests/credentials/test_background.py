@@ -1,8 +1,10 @@
 """What the server fetches by itself between two checks, and how many keys it asks at once; on both databases."""
 
+import asyncio
 import itertools
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -10,12 +12,14 @@ from fastapi import FastAPI
 from app.credentials.background import count_places
 from app.credentials.models import Credential
 from app.credentials.views import Status
+from app.exchanges.adapter import ExchangeAdapter
+from app.exchanges.errors import RateLimited
 from app.exchanges.health import RestingSite
 from app.exchanges.types import Environment
 from app.sandbox.scenarios import Fault
 from tests.conftest import FakeClock
 from tests.credentials.bench import Bench
-from tests.credentials.workers import LONGER_THAN_ANY_SPREAD, count_checks, look, make_worker
+from tests.credentials.workers import LONGER_THAN_ANY_SPREAD, count_checks, hold_balances, look, make_worker, wait_until
 
 
 @pytest.fixture
@@ -81,9 +85,9 @@ async def test_as_many_keys_are_asked_at_once_as_the_exchange_s_limits_bear(benc
     clock.advance(**LONGER_THAN_ANY_SPREAD)
     worker = make_worker(bench)
     assert await worker.find() == ["htx/live/0", "htx/sandbox/0", "htx/sandbox/1", "htx/sandbox/2"]
-    assert count_places(bench.state.exchanges.get("htx")) == 20, "ten calls a second, two seconds ahead"
+    assert count_places(bench.state.exchanges.get("htx")) == 10, "ten calls a second"
     batches = [await worker.claim("htx/live/0"), await worker.claim("htx/sandbox/0")]
-    assert [len(batch) for batch in batches] == [16, 16]
+    assert [len(batch) for batch in batches] == [min(16, 10 * len(bench.state.exchanges.ways)), 16]
 
 
 async def test_a_site_that_rests_gets_one_probe_when_its_time_has_come(
@@ -108,3 +112,39 @@ async def test_a_site_that_rests_gets_one_probe_when_its_time_has_come(
     assert len(await worker.claim(f"hitbtc/sandbox/probe/{way}")) == 1
     rests.clear()
     assert await worker.run_due() == 2, "the rest come when the probe was answered"
+
+
+async def test_our_own_refusal_to_exceed_a_limit_is_no_check_and_comes_round_soon(
+    bench: Bench, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = await bench.connect("hitbtc", "read-only")
+    clock.advance(**LONGER_THAN_ANY_SPREAD)
+
+    async def refuse(self: Any, request: Any, *, call: Any, attempts: Any) -> Any:
+        raise RateLimited(call=call.label, retry_after_seconds=4.0)
+
+    with monkeypatch.context() as crowded:
+        crowded.setattr(ExchangeAdapter, "_transmit", refuse)
+        assert await make_worker(bench).run_due() == 1
+    found = await look(bench, view)
+    assert (found.status, found.checking, found.checked_at) == (view.status, False, view.checked_at)
+    assert await count_checks(bench) == {}
+    clock.advance(seconds=11)
+    assert await make_worker(bench).run_due() == 1
+    assert await count_checks(bench) == {view.id: 1}
+
+
+async def test_an_answer_that_comes_after_its_mark_ran_out_is_not_stored(
+    bench: Bench, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that stood still for minutes cannot tell whether the exchange or itself was silent."""
+    view = await bench.connect()
+    released, arrived = hold_balances(bench, monkeypatch)
+    clock.advance(**LONGER_THAN_ANY_SPREAD)
+    late = asyncio.create_task(make_worker(bench).run_due())
+    await wait_until(lambda: bool(arrived))
+    clock.advance(minutes=3)
+    released.set()
+    await late
+    assert await count_checks(bench) == {view.id: 1}
+    assert (await look(bench, view)).checked_at == clock.now, "it was asked again, and that answer counts"

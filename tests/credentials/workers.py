@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -46,3 +47,9 @@ def hold_balances(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> tuple[asynci
 
     monkeypatch.setattr(kind, "fetch_balances", fetch)
     return released, arrived
+
+
+async def wait_until(is_true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not is_true():  # noqa: ASYNC110  # what is waited for happens inside the app, which has no event for it
+            await asyncio.sleep(0.01)
