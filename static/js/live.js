@@ -144,6 +144,7 @@ function markGone(id) {
   const pill = cloneTemplate("[data-live-gone]");
   row?.querySelector(".status-pill")?.replaceWith(pill);
   for (const control of row?.querySelectorAll("form, details, [data-live-actions]") ?? []) control.hidden = true;
+  if (page.dataset.about === id) for (const part of document.querySelectorAll(`main form[action^="/credentials/${CSS.escape(id)}"], .page-header__actions`)) part.hidden = true;
 }
 
 if (page) {

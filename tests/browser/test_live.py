@@ -145,3 +145,16 @@ def test_check_now_draws_the_check_in_place_and_renews_the_page(visit: Start, ke
     card.get_by_role("button", name="Check now").click()
     expect(card.locator(".credential-card__checked")).to_contain_text(re.compile(r"Checked (now|\d s ago)"))
     expect(card.locator("progress")).to_have_count(0)
+
+
+def test_a_key_that_was_disconnected_elsewhere_says_so(visit: Start) -> None:
+    tab = visit()
+    fill_in(tab, "bitexbit", "read-only", label="Short lived")
+    send(tab)
+    expect_connected(tab, "Short lived")
+    tab.page.get_by_role("link", name="Details", exact=True).click()
+    expect(tab.page.get_by_role("heading", name="Short lived")).to_be_visible()
+    path = tab.page.url.removeprefix(tab.origin)
+    press_elsewhere(visit, f"{path}/disconnect", "Disconnect and erase")
+    expect(tab.page.locator(".page-header .status-pill")).to_have_text("Disconnected")
+    expect(tab.page.get_by_role("button", name="Check now")).to_be_hidden()
