@@ -262,3 +262,19 @@ async def test_many_wrong_codes_at_once_are_judged_five_times(
     assert sum("is not right" in answer.text for answer in answers) == 5
     assert sum("Too many tries" in answer.text for answer in answers) == 10
     assert await count_rows(app, "factor_tries") == 5
+
+
+async def test_a_seed_that_does_not_open_names_the_operator_and_leaves_another_way(
+    app: Any, trader: SignedIn, make_client: MakeClient, clock: Any
+) -> None:
+    phone, codes = await set_up_app(trader.client, clock)
+    async with app.state.database.write() as session:
+        await (await session.connection()).exec_driver_sql("UPDATE sealed_values SET kid = 'k1999z'")
+    async with make_client() as browser:
+        await half_open(browser, trader.email)
+        locked = await enter(browser, phone.show(clock()))
+        assert locked.status_code == 503
+        assert "Codes cannot be checked on this server now" in locked.text
+        assert "keydeck doctor" in locked.text
+        assert (await enter(browser, codes[0])).status_code == 303
+    assert await count_rows(app, "factor_tries") == 0
