@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -152,8 +152,7 @@ async def _open(app: FastAPI, settings: Settings, outside: Outside, stack: Async
     database = Database(settings.database_url_text)
     stack.push_async_callback(database.aclose)
     app.state.database = database
-    app.state.errands = Errands()
-    stack.push_async_callback(app.state.errands.aclose)
+    app.state.errands = await stack.enter_async_context(aclosing(Errands()))
     app.state.vault = await open_vault(database, keyring_path=settings.keyring_path, clock=outside.clock)
     kinds = find_adapters() if outside.adapters is None else dict(outside.adapters)
     sandbox_url = SANDBOX_URL if settings.sandbox == "on" else None
