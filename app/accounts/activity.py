@@ -102,16 +102,21 @@ SENTENCES: Mapping[str, Sentence] = {
     "invitation.created": Sentence("Invitation made", "user"),
     "invitation.cancelled": Sentence("Invitation cancelled", "user"),
     "credential.connected": Sentence("Key connected", "key", "ok"),
-    "credential.connect_refused": Sentence("Key refused, nothing stored", "alert", "warn"),
     "credential.checked": Sentence("Key re-checked", "refresh"),
     "credential.replaced": Sentence("Key replaced", "key", "ok"),
-    "credential.replace_refused": Sentence("New key refused, the old one stays", "alert", "warn"),
     "credential.moved": Sentence("Another address chosen for a key, because its own is gone", "globe"),
     "credential.renamed": Sentence("Key renamed", "key"),
     "credential.plan_changed": Sentence("Access plan changed", "key"),
     "credential.paused": Sentence("Key paused", "pause"),
     "credential.resumed": Sentence("Key resumed", "play"),
     "credential.disconnected": Sentence("Key disconnected and erased", "key"),
+    "credential.stopped_working": Sentence("Key no longer accepted", "alert", "danger"),
+    "credential.works_again": Sentence("Key works again", "check", "ok"),
+    "credential.right_lost": Sentence("Key lost a right", "alert", "warn"),
+    "credential.right_back": Sentence("Key has its right back", "check", "ok"),
+    "credential.expiring": Sentence("Key ends soon", "alert", "warn"),
+    "credential.addresses_changed": Sentence("Other addresses on the key's list", "globe", "warn"),
+    "credential.shared_key": Sentence("Key that another account holds, too", "alert", "warn"),
     "credential.quarantined": Sentence("Key put in quarantine: it gained a right", "alert", "danger"),
     "credential.released": Sentence("Key out of quarantine", "check", "ok"),
     "alerts.channel_added": Sentence("Way to be told of alerts added", "bell", "ok"),
@@ -142,7 +147,7 @@ _SHOWN = (
     "way",
     "device",
 )
-_SPOKEN = {"way": "by {}", "credentials": "keys: {}", "ticket": "ticket {}", "sessions": "sessions: {}"}
+_SPOKEN = {"way": "by {}", "credentials": "keys: {}", "ticket": "ticket {}", "sessions": "sessions: {}", "days": "days left: {}"}
 
 
 class Activity(AccountWork):

@@ -21,7 +21,7 @@ class Kind:
 
 
 _NAMED = (
-    Kind("keys", "Keys", ("credential", "alert", "channel")),
+    Kind("keys", "Keys", ("credential",)),
     Kind("support", "Support", ("support",)),
 )
 KINDS = (_NAMED[0], Kind("access", "Sign-in and account", tuple(noun for kind in _NAMED for noun in kind.nouns), True), _NAMED[1])

@@ -104,6 +104,10 @@ class Credentials:
         if await repository.begin_check(self._session, row.id, user_id=row.user_id, now=now, stale_before=now - CHECK_TIME):
             await self._books.tell(row.user_id, row.id, ChangeKind.CHECKING)
             await self._check_marked(row, marked_at=now, reason=reason, on_step=on_step)
+            view = await self.get(principal, credential_id)
+            code = view.advice.code if view.advice else "ok"
+            self._books.record(principal, "credential.checked", row.id, label=row.label, exchange=row.exchange, code=code)
+            return view
         return await self.get(principal, credential_id)
 
     async def replace(

@@ -21,6 +21,14 @@ from app.identifiers import create_id
 KEPT_CHANGES = 100
 BALANCES_AGE = timedelta(hours=1)
 _SWEPT_AT_ONCE = 200
+_EVENTS = {
+    (ChangeKind.STOPPED_WORKING, Phase.BEGAN): "credential.stopped_working",
+    (ChangeKind.STOPPED_WORKING, Phase.ENDED): "credential.works_again",
+    (ChangeKind.RIGHT_LOST, Phase.BEGAN): "credential.right_lost",
+    (ChangeKind.RIGHT_LOST, Phase.ENDED): "credential.right_back",
+    (ChangeKind.EXPIRING, Phase.BEGAN): "credential.expiring",
+    (ChangeKind.ADDRESSES_CHANGED, Phase.HAPPENED): "credential.addresses_changed",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,19 +132,27 @@ class Watch:
         await change_repository.add_change(self._session, row, keep=KEPT_CHANGES)
 
     def _record(self, row: CredentialRow, change: Change, *, at: datetime) -> None:
-        """Write the audit event of a quarantine's beginning and end, with the rights before and after."""
-        if change.kind not in QUARANTINES:
+        """Write the event that the owner's activity shows, with what was before and after."""
+        action = name_event(change)
+        if action is None:
             return
-        detail = {name: change.facts[name] for name in ("before", "after") if name in change.facts}
+        detail = {name: change.facts[name] for name in ("before", "after", "code", "days") if name in change.facts}
         record_event(
             self._session,
-            "credential.quarantined" if change.phase is Phase.BEGAN else "credential.released",
+            action,
             at=at,
             actor_id=None,
             owner_id=row.user_id,
             object_id=row.id,
             detail={"label": row.label, "exchange": row.exchange, **detail},
         )
+
+
+def name_event(change: Change) -> str | None:
+    """Return the audit action of a change; None for one that only alerts tell of."""
+    if change.kind in QUARANTINES:
+        return "credential.quarantined" if change.phase is Phase.BEGAN else "credential.released"
+    return _EVENTS.get((change.kind, change.phase))
 
 
 def make_seen(outcome: CheckOutcome, *, exchange: Exchange, plan: AccessPlan) -> Seen:

@@ -1,19 +1,24 @@
 """The activity page: one's own events, searched, narrowed and exported; a page at a time, whoever acted named by their role."""
 
+import ast
 import csv
 import io
+import re
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from app.accounts import activity
 from app.accounts.activity import SENTENCES
 from app.accounts.activity_export import disarm
 from app.accounts.activity_query import KINDS, USUAL_DAYS, ActivityQuery
 from app.accounts.roles import Role
 from app.audit import record_event
 from tests.accounts.doors import add_person, sign_in
+from tests.credentials.bench import Bench
 from tests.pages import Form, Page
 from tests.people import SignedIn
 
@@ -181,6 +186,39 @@ def test_a_question_is_read_and_written_alike() -> None:
     assert ActivityQuery.read({}).locate("/activity") == "/activity"
     assert ActivityQuery.read({"days": "7"}).days == USUAL_DAYS
     assert {kind.name for kind in KINDS} == {"keys", "access", "support"}
+
+
+async def test_what_happens_to_a_key_is_told_whoever_found_it(app: Any, trader: SignedIn, clock: Any) -> None:
+    bench = Bench(app, Bench.principal_of(trader.user_id, trader.email))
+    view = await bench.connect("htx", "read-only", label="Grid bot")
+    key = app.state.sandbox.state.sandbox.find_key("htx", "read-only")
+    for is_active in (False, True):
+        key.active = is_active
+        clock.advance(minutes=15)
+        await bench.check(view.id)
+    await sign_in(trader.client, trader.email)
+    lines = await read_lines(trader.client, kind="keys")
+    told = [(words, by) for words in ("Key works again", "Key no longer accepted") for by in ("Keydeck",)]
+    for words, by in told:
+        (line,) = [line for line in lines if line.startswith(words)]
+        assert "Grid bot" in line
+        assert by in line
+    checked = [line for line in lines if line.startswith("Key re-checked")]
+    assert [("invalid_key" in line, "You" in line) for line in checked] == [(False, True), (True, True)]
+    assert lines[-1].startswith("Key connected")
+
+
+def test_every_action_that_is_written_down_has_a_sentence() -> None:
+    """Read from the source: an action without one would show as its bare name."""
+    folder = Path(activity.__file__).parents[1]
+    nouns = "|".join({action.split(".")[0] for action in SENTENCES})
+    named: set[str] = set()
+    for path in folder.rglob("*.py"):
+        if path.name != "activity.py":
+            constants = (node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant))
+            named |= {text for text in constants if isinstance(text, str) and re.fullmatch(rf"({nouns})\.[a-z_]+", text)}
+    assert named - set(SENTENCES) == {"support.look_up", "alerts.test", "alerts.id"}, "limits and a column, no actions"
+    assert set(SENTENCES) - named == set(), "nothing writes these down"
 
 
 def test_every_kind_of_event_has_a_sentence_that_reads_as_one() -> None:
