@@ -33,6 +33,20 @@ class StoredCredential:
         return (read_grants(self.telling.grants) if self.telling else None) or {}
 
 
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What is known beside the rows.
+
+    `egress` and `former` are the addresses of the key's way out and of the one before (empty: it did not change), `link`
+    the exchange's page of keys, `blame` whose problem a failed check is.
+    """
+
+    egress: tuple[str, ...]
+    former: str = ""
+    link: str = ""
+    blame: Blame | None = None
+
+
 def find_exchange(slug: str, *, exchanges: Exchanges) -> Exchange:
     """Return the exchange; a bare stand-in for one that is not on offer any more, so that its credentials stay removable."""
     known = exchanges.get(slug)
@@ -53,20 +67,11 @@ def judge(stored: StoredCredential, *, exchange: Exchange, now: datetime) -> Ver
     return compute_status(facts, now=now)
 
 
-def describe_credential(
-    stored: StoredCredential,
-    *,
-    exchange: Exchange,
-    egress: tuple[str, ...],
-    now: datetime,
-    former: str = "",
-    link: str = "",
-    blame: Blame | None = None,
-) -> CredentialView:
-    """Return what the owner sees; `egress` and `former` are the addresses of the key's way out and of the one before."""
+def describe_credential(stored: StoredCredential, *, exchange: Exchange, around: Surroundings, now: datetime) -> CredentialView:
+    """Return what the owner sees."""
     row, telling = stored.row, stored.telling
     verdict = judge(stored, exchange=exchange, now=now)
-    about = replace(_collect_circumstances(stored, egress=egress), link=link)
+    about = replace(_collect_circumstances(stored, egress=around.egress), link=around.link)
     ips = telling.allowed_ips if telling else None
     return CredentialView(
         id=row.id,
@@ -90,9 +95,11 @@ def describe_credential(
         updated_at=row.updated_at,
         checking=is_checking(row.checking_since, now=now),
         way=row.way,
-        egress=egress,
-        verdict=blame if verdict.code else None,
-        notices=list_notices(exchange, AccessPlan(row.plan), stored.grants, egress=egress, former=former, link=link),
+        egress=around.egress,
+        verdict=around.blame if verdict.code else None,
+        notices=list_notices(
+            exchange, AccessPlan(row.plan), stored.grants, egress=around.egress, former=around.former, link=around.link
+        ),
         quarantined_at=row.quarantined_at,
     )
 

@@ -10,6 +10,7 @@ from app.credentials import change_repository, repository
 from app.credentials.change_words import ChangeView, describe_change
 from app.credentials.descriptions import (
     StoredCredential,
+    Surroundings,
     describe_check,
     describe_credential,
     describe_for_support,
@@ -116,10 +117,12 @@ class Lookups:
             describe_credential(
                 _join(row, known),
                 exchange=find_exchange(row.exchange, exchanges=self._exchanges),
-                egress=list_allowed(self._settings.ways, row.way),
-                former=find_first_address(self._settings.ways, row.former_way),
-                link=self._find_link(row),
-                blame=blames.get(row.id),
+                around=Surroundings(
+                    egress=list_allowed(self._settings.ways, row.way),
+                    former=find_first_address(self._settings.ways, row.former_way),
+                    link=self._find_link(row),
+                    blame=blames.get(row.id),
+                ),
                 now=now,
             )
             for row in rows
