@@ -100,3 +100,32 @@ async def test_seats_are_bounded_per_person_and_in_all() -> None:
     assert hub.count == 0
     assert not hub.occupied.is_set()
     assert hub.take_seat(ANNA) is not None
+
+
+async def test_a_database_that_is_away_is_tried_again(
+    database: Database, database_url: Secret, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever goes wrong while listening, the next try may work: nothing ends the listener but the server's stop."""
+    hub = Hub()
+    seat = hub.take_seat(ANNA)
+    listener = Listener(database, hub, clock=clock, pace=QUICK)
+    failures = 0
+
+    async def fail(*_: object) -> None:
+        nonlocal failures
+        failures += 1
+        raise ValueError("no such thing")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("app.live.listening.repository.get_newest_id", fail)
+        patch.setattr(Listener, "_listen_once", fail)
+        listening = asyncio.create_task(listener.run())
+        async with asyncio.timeout(10):
+            while failures < 3:  # noqa: ASYNC110  # counted by what fails
+                await asyncio.sleep(0.01)
+    await seat.wait(0.3)
+    elsewhere = Database(database_url)
+    await note(elsewhere, clock, Change(ANNA, "crd_1", ChangeKind.CHECKED))
+    assert await seat.wait(5)
+    await elsewhere.aclose()
+    listening.cancel()

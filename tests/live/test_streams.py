@@ -161,6 +161,7 @@ async def test_the_same_page_again_holds_the_changed_rows_only(
     page = await open_page(signed_in.client, f"/credentials/live?id={second}&id=crd_unknown")
     assert [row.attributes["data-live-row"] for row in page.find(tag="li", data_live_row="*")] == [second]
     assert "of 2 keys" in page.find(data_live="summary")[0].text
+    assert len(page.find(data_live="navigation", hidden=True)) == len(page.find(data_live="bell", hidden=True)) == 1
     detail = await open_page(signed_in.client, f"/credentials/{first}/live")
     assert {part.attributes["data-live"] for part in detail.find(data_live="*")} >= {"summary", "history", "balances"}
 
