@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run install test check format bench lock browser-packages
+.PHONY: run install test check format bench prove-fleet lock browser-packages
 
 run: .venv/installed-run
 	@KEYDECK_SANDBOX=$${KEYDECK_SANDBOX:-on} KEYDECK_PORT=$(PORT) KEYDECK_LOG_FORMAT=$${KEYDECK_LOG_FORMAT:-text} \
@@ -48,6 +48,10 @@ format: .venv/installed-test
 
 bench: .venv/installed-test
 	@for script in benchmarks/*.py; do $(BIN)/python $$script; done
+
+# Ten minutes and more: 2,000 keys, four processes killed and paused at random (tests/fleet; `make test` runs a short form).
+prove-fleet: .venv/installed-test
+	@KEYDECK_FLEET=full $(BIN)/pytest tests/fleet -n0 -s
 
 lock: .venv/bin/python
 	@uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q -o requirements/run.txt
