@@ -39,7 +39,7 @@ def name_outcome(answer: httpx.Response) -> str:
     """Return the class of an answer: what authorization decided, not what the page says."""
     if answer.status_code in (301, 302, 303, 307, 308):
         place, is_done = urlsplit(answer.headers["location"]).path, "done=" in answer.headers["location"]
-        is_its_own = PLACES.get(place) == "factor" and answer.request.url.path.startswith(f"{place}/")  # a step of it, done
+        is_its_own = PLACES.get(place) == "factor" and answer.request.url.path == f"{place}/app"  # its first step, done
         return "ok" if is_its_own or is_done else PLACES.get(place, "ok")
     if answer.status_code == 403:
         is_document = answer.headers["content-type"].startswith("application/problem+json")
