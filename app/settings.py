@@ -45,7 +45,9 @@ class Settings(BaseModel):
     exchange_urls: dict[str, str] = Field(default_factory=dict, description="Live base URL per exchange (EXCHANGE_<SLUG>_URL).")
     egress: tuple[WayOut, ...] = Field((), description="Addresses exchanges see, for traders to allow; each may name its way.")
     check_interval_seconds: int = Field(900, ge=30, description="How often a key is checked, give or take a tenth.")
-    balance_interval_seconds: int = Field(300, ge=30, description="How often balances are fetched between checks, give or take a tenth.")
+    balance_interval_seconds: int = Field(
+        300, ge=30, description="How often balances are fetched between checks, give or take a tenth."
+    )
     webhook_hosts: tuple[str, ...] = Field(
         (), description="Hosts inside your network that traders' webhooks may reach, by http too."
     )
