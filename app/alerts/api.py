@@ -1,7 +1,7 @@
 """GET /api/v1/alerts: what changed about one's keys, for programs that ask rather than being called."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
@@ -39,10 +39,10 @@ async def list_alerts(
     *,
     limit: Annotated[int, Query(ge=1, le=100, description="How many items at most.")] = 50,
     cursor: Annotated[str | None, Query(max_length=64, description="`next_cursor` of the page before.")] = None,
-    unread: Annotated[bool, Query(description="Only those that were not read yet.")] = False,
+    unread: Annotated[Literal["true", "false"], Query(description="Only those that were not read yet.")] = "false",
 ) -> AlertPage:
     """List alerts, newest first."""
-    page = await inbox.list_page(principal, before=cursor, only_unread=unread, limit=limit)
+    page = await inbox.list_page(principal, before=cursor, only_unread=unread == "true", limit=limit)
     return AlertPage(items=[_present(item) for item in page.items], next_cursor=page.older)
 
 

@@ -153,14 +153,21 @@ class Deliverer:
             await self._tell_of_failure(session, parcel, outcome, now=now)
 
     async def _tell_of_failure(self, session: AsyncSession, parcel: _Parcel, outcome: Outcome, *, now: datetime) -> None:
-        """Say in the app that a channel does not work: by no channel, that could go round for ever."""
+        """Say in the app that a channel does not work, once: by no channel, that could go round for ever."""
+        channel = await outbox_repository.get_channel_for_worker(session, parcel.claim.channel_id)
+        since = channel.failing_since if channel is not None else None
+        told = await outbox_repository.list_facts_for_worker(
+            session, user_id=parcel.claim.user_id, kind=CHANNEL_FAILED, since=since or now
+        )
+        if any(facts.get("channel") == parcel.claim.channel_id for facts in told):
+            return
         alert = Alert(
             id=create_id("alt"),
             user_id=parcel.claim.user_id,
             at=now,
             kind=CHANNEL_FAILED,
             phase=Phase.HAPPENED.value,
-            facts={"name": parcel.name, "reason": outcome.words},
+            facts={"channel": parcel.claim.channel_id, "name": parcel.name, "reason": outcome.words},
         )
         await repository.add(session, alert)
         await note_changes(session, [Change(parcel.claim.user_id, None, ChangeKind.ALERT)], at=now)

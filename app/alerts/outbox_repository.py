@@ -94,6 +94,12 @@ async def end_deliveries_for_worker(session: AsyncSession, delivery_ids: Sequenc
     await count_rows(session, statement.values(**values))
 
 
+async def list_facts_for_worker(session: AsyncSession, *, user_id: str, kind: str, since: datetime) -> list[dict[str, str]]:
+    """Return the facts of a person's alerts of one kind since a moment."""
+    query = select(Alert.facts).where(Alert.user_id == user_id, Alert.at >= since, Alert.kind == kind)
+    return list(await session.scalars(query))
+
+
 async def purge_for_worker(session: AsyncSession, *, user_ids: Sequence[str], alerts_before: datetime) -> None:
     """Erase these people's alerts from before the moment, with their deliveries, and tests as old."""
     await count_rows(session, delete(Alert).where(Alert.user_id.in_(user_ids), Alert.at < alerts_before))

@@ -43,7 +43,7 @@ async def test_a_receiver_that_is_down_is_tried_again_until_it_is_back(stage: Al
 
 async def test_one_that_stays_down_is_given_up_and_the_person_told_in_the_app(stage: AlertStage, clock: FakeClock) -> None:
     await stage.add_webhook(name="My bot")
-    await drift(stage, clock)
+    credential_id = await drift(stage, clock)
     stage.receiver.status = 500
     for wait in (0, *BACK_OFF_SECONDS, 60):
         clock.advance(seconds=wait)
@@ -51,6 +51,12 @@ async def test_one_that_stays_down_is_given_up_and_the_person_told_in_the_app(st
     assert stage.receiver.calls == MOST_TRIES
     assert await stage.list_deliveries() == [("dead", MOST_TRIES, "It answered 500.")]
     assert await stage.list_alerts() == [("withdraw_gained", "began"), ("channel_failed", "happened")]
+    stage.set_rights(READ, TRADE)
+    await stage.check(credential_id)
+    for wait in (60, *BACK_OFF_SECONDS, 60):
+        clock.advance(seconds=wait)
+        await stage.run_round()
+    assert [kind for kind, _ in await stage.list_alerts()].count("channel_failed") == 1, "once while it lasts"
     async with stage.channels() as channels:
         (channel,) = await channels.list_all(stage.principal)
         assert channel.failure == "It answered 500."
