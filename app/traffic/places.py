@@ -20,10 +20,14 @@ _LOT_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A moment from which, and one until which, a call may leave; on this process' own clock."""
+    """A moment from which a call may leave, on this process' own clock.
+
+    Until `ends_at` it may be taken; a call that leaves after `gone_at` (this process stood still) may break the limit.
+    """
 
     opens_at: float
     ends_at: float
+    gone_at: float
 
 
 @dataclass(slots=True)
@@ -74,7 +78,8 @@ class Places:
         for number in range(count):
             offset = first_in + number * self.spacing_seconds
             opens_at = told_at + offset
-            self._free.append(Place(opens_at, max(asked_at + offset + self.good_seconds, opens_at)))
+            ends_at = max(asked_at + offset + self.good_seconds / 2, opens_at)
+            self._free.append(Place(opens_at, ends_at, ends_at + self.good_seconds / 2))
 
 
 def _measure_good(limit: CallLimit) -> float:

@@ -16,12 +16,12 @@ FROM unnest(CAST(:paths AS text[])) AS path ORDER BY path ON CONFLICT DO NOTHING
 """)
 _TAKE_PLACES = text("""
 WITH clock AS MATERIALIZED (
-  SELECT clock_timestamp() AS now, CAST(:early AS float8) * interval '1 second' AS early,
+  SELECT clock_timestamp() AS now,
     CAST(:width AS float8) * interval '1 second' AS width, CAST(:within AS float8) * interval '1 second' AS within),
 held AS MATERIALIZED (
   SELECT free_at FROM exchange_places
   WHERE way = :way AND origin = :origin AND path = ANY(CAST(:paths AS text[])) ORDER BY path FOR UPDATE),
-lot AS MATERIALIZED (SELECT greatest((SELECT max(free_at) FROM held), now - early) AS opens_at FROM clock),
+lot AS MATERIALIZED (SELECT greatest((SELECT max(free_at) FROM held), now) AS opens_at FROM clock),
 taken AS (
   UPDATE exchange_places SET free_at = lot.opens_at + clock.width FROM lot, clock
   WHERE way = :way AND origin = :origin AND path = ANY(CAST(:paths AS text[])) AND lot.opens_at <= clock.now + clock.within
@@ -94,10 +94,10 @@ class LotRow:
 
 
 async def take_places(
-    connection: AsyncConnection, *, way: str, origin: str, paths: list[str], width: float, early: float, within: float
+    connection: AsyncConnection, *, way: str, origin: str, paths: list[str], width: float, within: float
 ) -> LotRow:
-    """Take the next `width` seconds of all these limits, when they open `within` that many; `early` seconds may be past."""
-    values = {"way": way, "origin": origin, "paths": paths, "width": width, "early": early, "within": within}
+    """Take the next `width` seconds of all these limits, when they open `within` that many."""
+    values = {"way": way, "origin": origin, "paths": paths, "width": width, "within": within}
     row = (await connection.execute(_TAKE_PLACES, values)).one()
     if row.rows < len(paths):  # never asked before
         await connection.execute(_MAKE_ROWS, {"way": way, "origin": origin, "paths": paths})

@@ -143,14 +143,17 @@ class SharedTraffic:
             return
         latest_at = self._monotonic() + min(within_seconds, WAIT_CAP_SECONDS)
         places = self._places.setdefault((lane, tuple(limits)), Places(tuple(limits), self._monotonic))
-        places.waiting += 1
-        try:
-            place = await self._take_place(lane, places, latest_at=latest_at, call=call)
-        finally:
-            places.waiting -= 1
-        wait = place.opens_at - self._monotonic()
-        if wait > 0:
-            await self._sleep(wait)
+        while True:
+            places.waiting += 1
+            try:
+                place = await self._take_place(lane, places, latest_at=latest_at, call=call)
+            finally:
+                places.waiting -= 1
+            wait = place.opens_at - self._monotonic()
+            if wait > 0:
+                await self._sleep(wait)
+            if self._monotonic() <= place.gone_at:
+                return
 
     async def _take_place(self, lane: Lane, places: Places, *, latest_at: float, call: str) -> Place:
         while (place := places.take()) is None:
@@ -170,7 +173,6 @@ class SharedTraffic:
             origin=lane.origin,
             paths=sorted(f"{limit.calls}/{limit.seconds:g} {limit.path}" for limit in places.limits),
             width=count * places.spacing_seconds,
-            early=places.good_seconds / 2,
             within=max(0.0, latest_at - asked_at),
         )
         told_at = self._monotonic()

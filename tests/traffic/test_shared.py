@@ -85,15 +85,40 @@ def test_a_lot_costs_one_question_and_its_places_lie_apart() -> None:
     places = Places((CallLimit(10),), lambda: now[0])
     places.waiting = 4
     assert places.count_wanted() == 4
-    places.add_lot(4, first_in=-0.05, asked_at=99.99, told_at=100.0)
+    places.add_lot(4, first_in=0, asked_at=99.99, told_at=100.0)
     taken = [places.take() for _ in range(5)]
     assert taken.pop() is None
     opens = [place.opens_at for place in taken if place]
-    assert opens == pytest.approx([99.95, 100.06, 100.17, 100.28])
-    assert all(place.ends_at - place.opens_at <= places.good_seconds for place in taken if place)
+    assert opens == pytest.approx([100.0, 100.11, 100.22, 100.33])
+    assert all(place.opens_at <= place.ends_at < place.gone_at for place in taken if place)
+    assert all(place.gone_at - place.opens_at <= places.good_seconds for place in taken if place)
     places.add_lot(2, first_in=0, asked_at=100.0, told_at=100.0)
     now[0] = 101.0
     assert places.take() is None, "what was not used in time is lost"
+
+
+@pytest.mark.parametrize("still_seconds", [1, 60])
+async def test_a_place_that_was_slept_over_is_not_used(databases: list[Database], still_seconds: float) -> None:
+    """A process that stood still, stopped by a signal or starved, wakes with places that others have used up around."""
+    now = [time.monotonic()]
+    slept: list[float] = []
+
+    async def stand_still(seconds: float) -> None:
+        slept.append(seconds)
+        now[0] += seconds + (still_seconds if len(slept) == 1 else 0)
+
+    traffic = SharedTraffic(databases[0], monotonic=lambda: now[0], sleep=stand_still)
+    limit = CallLimit(5)
+    told = []
+    for _ in range(2):
+        try:
+            async with traffic.admit(LANE, limits=[limit], call=CALL, within_seconds=3) as admission:
+                admission.status = 200
+            told.append("left")
+        except RateLimited:
+            told.append("refused unsent")
+    assert told == ["left", "left" if still_seconds < 3 else "refused unsent"]
+    assert len(slept) >= (2 if still_seconds < 3 else 1), "it went back and took another place"
 
 
 def test_places_are_taken_ahead_only_while_none_is_lost_or_waited_for() -> None:
@@ -101,7 +126,7 @@ def test_places_are_taken_ahead_only_while_none_is_lost_or_waited_for() -> None:
     places = Places((CallLimit(10),), lambda: now[0])
     for wanted in (1, 2, 3, 4, 4):
         assert places.count_wanted() == wanted
-        places.add_lot(wanted, first_in=-0.05, asked_at=now[0], told_at=now[0])
+        places.add_lot(wanted, first_in=0, asked_at=now[0], told_at=now[0])
         for _ in range(wanted):
             assert places.take() is not None
             now[0] += 0.11
