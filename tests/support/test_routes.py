@@ -145,6 +145,13 @@ async def test_a_fingerprint_as_the_owners_page_shows_it_finds_the_key(app: Any,
         assert credential_id not in (await signed_in.client.post("/support", data={"ticket": TICKET, "q": other})).text
 
 
+async def test_who_looked_finds_their_own_look_ups_by_one_click(signed_in: SignedIn, credential_id: str) -> None:
+    page = Page(await signed_in.client.post("/support", data={"q": EMAIL, "ticket": TICKET}))
+    (link,) = [one for one in page.find(tag="a") if one.text == "My look-ups"]
+    mine = Page(await signed_in.client.get(link.attributes["href"]))
+    assert [line.text for line in mine.find(tag="th", scope="row") if line.text.startswith("Customer's keys looked up")] != []
+
+
 async def test_states_without_results(signed_in: SignedIn) -> None:
     assert "Whose key is it?" in (await signed_in.client.get("/support")).text
     short = await signed_in.client.post("/support", data={"ticket": TICKET, "q": "<b>"})
