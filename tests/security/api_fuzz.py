@@ -28,6 +28,8 @@ TAKES_SECRETS = ("POST /api/v1/credentials", "PUT /api/v1/credentials/{credentia
 # A key that fits the schema is still refused when the exchange does not know it; a label may be too long once it is trimmed.
 JUDGED_ELSEWHERE = (*TAKES_SECRETS, "PATCH /api/v1/credentials/{credential_id}")
 
+REJECTIONS = [400, 401, 403, 404, 405, 409, 413, 415, 422, 429]
+
 
 @dataclass
 class Outcome:
@@ -85,6 +87,7 @@ def write_config(tokens: dict[str, str], *, folder: Path, seed: int, examples: i
             "auth": {"wfc": {"path": str(path), "peers": ["alice", "bob"]}},
             "generation": {"max-examples": examples, "database": "none", "no-shrink": True},
             "phases": {"stateful": {"generation": {"max-examples": max(5, examples // 2)}}},
+            "checks": {"negative_data_rejection": {"expected-statuses": REJECTIONS}},
             "operations": [
                 {"include-name": name, "checks": {"positive_data_acceptance": {"enabled": False}}} for name in JUDGED_ELSEWHERE
             ],

@@ -2,14 +2,16 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from random import Random
 from urllib.parse import urlencode, urlsplit
 
 import httpx
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from tests.pages import Form, Page
 
-LONGEST = 4_000
+EXTRAS = ("", "", '; filename="a.txt"', "; filename*=utf-8''%e2%82%ac", "\r\nContent-Type: text/html; charset=utf-7")
 ALIEN_KINDS = (
     "application/json",
     "text/plain",
@@ -79,66 +81,63 @@ async def find_forms(client: httpx.AsyncClient, starts: Iterable[str], *, pages:
     return forms
 
 
-def make_posts(forms: dict[str, FoundForm]) -> st.SearchStrategy[list[Post]]:
-    """Return a strategy of ten posts each: right ones, spoilt ones, and such that are no form at all."""
-    return st.lists(st.one_of(_spoilt(forms), _spoilt(forms), _multipart(forms), _alien(forms)), min_size=10, max_size=10)
+def draw_texts(number: int, *, count: int) -> list[str]:
+    """Let hypothesis make up texts: any letters at all, short and long; the traps and some huge ones are among them."""
+    drawn: list[str] = []
+    anything = st.one_of(st.text(max_size=60), st.text(st.characters(codec="utf-8"), max_size=200))
+
+    @seed(number)
+    @settings(max_examples=count, database=None, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    @given(anything)
+    def collect(text: str) -> None:
+        drawn.append(text)
+
+    collect()
+    huge = [(text or "x") * (70_000 // max(1, len(text.encode("utf-8", "replace")))) for text in drawn[:: max(1, count // 12)]]
+    return [*drawn, *TRAPS * 5, *huge]
 
 
-def _values() -> st.SearchStrategy[str]:
-    huge = st.builds(lambda text, times: (text * times)[:70_000], st.text(min_size=1, max_size=10), st.integers(100, LONGEST))
-    return st.one_of(st.sampled_from(TRAPS), st.text(max_size=60), st.text(st.characters(codec="utf-8"), max_size=200), huge)
+def make_posts(forms: dict[str, FoundForm], *, number: int, count: int) -> list[Post]:
+    """Return posts to every form in turn: right ones, spoilt ones, and such that are no form at all."""
+    chance = Random(number)
+    texts = draw_texts(number, count=400)
+    ordered = sorted(forms.values(), key=lambda form: form.action)
+    makers = (_write_urlencoded, _write_urlencoded, _write_multipart, _write_alien)
+    return [chance.choice(makers)(ordered[at % len(ordered)], texts, chance) for at in range(count)]
 
 
-def _pairs(form: FoundForm) -> st.SearchStrategy[list[tuple[str, str]]]:
-    """Each field kept, spoilt, doubled or left out, in any order, with fields that are not the form's among them."""
-    kept = [
-        st.one_of(st.just([(name, value)]), _values().map(lambda text, name=name: [(name, text)]), _doubled(name), st.just([]))
-        for name, value in form.fields
+def _spoil(form: FoundForm, texts: list[str], chance: Random) -> list[tuple[str, str]]:
+    """Keep, spoil, double or leave out each field, in any order, with fields that are not the form's among them."""
+    pairs: list[tuple[str, str]] = []
+    for name, value in form.fields:
+        fate = chance.random()
+        if fate < 0.3:
+            pairs.append((name, value))
+        elif fate < 0.75:
+            pairs.append((name, chance.choice(texts)))
+        elif fate < 0.9:
+            pairs += [(name, chance.choice(texts)) for _ in range(chance.randint(2, 5))]
+    strange = [*texts[:20], "user_id", "roles", "id", "_method"]
+    pairs += [(chance.choice(strange), chance.choice(texts)) for _ in range(chance.choice((0, 0, 1, 3, 120)))]
+    chance.shuffle(pairs)
+    return pairs
+
+
+def _write_urlencoded(form: FoundForm, texts: list[str], chance: Random) -> Post:
+    content = urlencode(_spoil(form, texts, chance), errors="surrogatepass").encode()
+    return Post(form.action, content, "application/x-www-form-urlencoded")
+
+
+def _write_multipart(form: FoundForm, texts: list[str], chance: Random) -> Post:
+    more = chance.choice(EXTRAS)
+    parts = [
+        f'--b\r\nContent-Disposition: form-data; name="{name}"{more}\r\n\r\n{value}\r\n'.encode("utf-8", "replace")
+        for name, value in _spoil(form, texts, chance)
     ]
-    strange = st.lists(
-        st.tuples(st.one_of(st.text(max_size=20), st.sampled_from(("user_id", "roles", "id", "_method"))), _values())
-    )
-    return st.tuples(*kept, strange).map(lambda parts: [pair for part in parts for pair in part]).flatmap(_shuffled)
+    return Post(form.action, b"".join(parts) + b"--b--\r\n", "multipart/form-data; boundary=b")
 
 
-def _doubled(name: str) -> st.SearchStrategy[list[tuple[str, str]]]:
-    return st.lists(_values(), min_size=2, max_size=5).map(lambda values: [(name, value) for value in values])
-
-
-def _shuffled(pairs: list[tuple[str, str]]) -> st.SearchStrategy[list[tuple[str, str]]]:
-    return st.permutations(pairs) if len(pairs) < 20 else st.just(pairs)
-
-
-def _forms(forms: dict[str, FoundForm]) -> st.SearchStrategy[FoundForm]:
-    return st.sampled_from(sorted(forms.values(), key=lambda form: form.action))
-
-
-def _spoilt(forms: dict[str, FoundForm]) -> st.SearchStrategy[Post]:
-    def write(form: FoundForm, pairs: list[tuple[str, str]]) -> Post:
-        return Post(form.action, urlencode(pairs, errors="surrogatepass").encode(), "application/x-www-form-urlencoded")
-
-    return _forms(forms).flatmap(lambda form: _pairs(form).map(lambda pairs: write(form, pairs)))
-
-
-def _multipart(forms: dict[str, FoundForm]) -> st.SearchStrategy[Post]:
-    def write(form: FoundForm, pairs: list[tuple[str, str]], more: str) -> Post:
-        parts = [
-            f'--b\r\nContent-Disposition: form-data; name="{name}"{more}\r\n\r\n'.encode("utf-8", "replace")
-            + value.encode("utf-8", "replace")
-            + b"\r\n"
-            for name, value in pairs
-        ]
-        return Post(form.action, b"".join(parts) + b"--b--\r\n", "multipart/form-data; boundary=b")
-
-    extras = st.sampled_from(
-        ("", "", '; filename="a.txt"', "; filename*=utf-8''%e2%82%ac", "\r\nContent-Type: text/html; charset=utf-7")
-    )
-    return _forms(forms).flatmap(lambda form: st.tuples(_pairs(form), extras).map(lambda drawn: write(form, *drawn)))
-
-
-def _alien(forms: dict[str, FoundForm]) -> st.SearchStrategy[Post]:
-    bodies = st.one_of(
-        st.binary(max_size=400), st.text(max_size=100).map(str.encode), st.just(b'{"email": ["x"]}'), st.just(b"a=b" * 30_000)
-    )
-    kinds = st.sampled_from((*ALIEN_KINDS, "application/x-www-form-urlencoded", "multipart/form-data; boundary=b"))
-    return st.builds(lambda form, body, kind: Post(form.action, body, kind), _forms(forms), bodies, kinds)
+def _write_alien(form: FoundForm, texts: list[str], chance: Random) -> Post:
+    kind = chance.choice((*ALIEN_KINDS, "application/x-www-form-urlencoded", "multipart/form-data; boundary=b"))
+    bodies = (chance.randbytes(400), chance.choice(texts).encode("utf-8", "replace"), b'{"email": ["x"]}', b"a=b" * 30_000)
+    return Post(form.action, chance.choice(bodies), kind)
