@@ -165,6 +165,7 @@ class People(Factors):
         """Let a disabled person in again; they sign in anew. Raises NotFound."""
         user = await self._demand_user(user_id)
         if user.disabled_at is not None:
+            await self._end_all(user.id, now=self._clock())  # a sign-in that met the disabling must not come to life
             user.disabled_at = None
             self._record("user.enabled", owner_id=user.id, actor=actor, object_id=user.id, detail={"email": user.email})
             await self._session.flush()
