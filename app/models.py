@@ -10,7 +10,6 @@ from app.credentials.models import Credential, CredentialBalances, CredentialSec
 from app.db import Base
 from app.live.models import LiveEvent
 from app.traffic.models import ExchangePlaces, ExchangeRest, ExchangeTurn
-from app.live.models import LiveEvent
 from app.vault.models import SealedValue, VaultCanary, VaultInstance
 
 __all__ = ["TABLES", "Base"]

@@ -50,10 +50,7 @@ def list_groups(roles: Collection[str], *, path: str) -> list[Group]:
         chosen.append(("operator", "Operator", _OPERATOR))
     if chosen and "trader" not in roles:
         chosen.append(("own", "Your account", _OWN))
-    return [
-        Group(name, label, tuple(_make_link(link, path) for link in links))
-        for name, label, links in chosen
-    ]
+    return [Group(name, label, tuple(_make_link(link, path) for link in links)) for name, label, links in chosen]
 
 
 def _make_link(link: tuple[str, str, str, str], path: str) -> Link:
