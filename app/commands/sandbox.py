@@ -65,7 +65,7 @@ def table(as_markdown: Annotated[bool, typer.Option("--markdown", help="Print do
 async def play_all() -> dict[ProbePolicy, list[Played]]:
     """Return what every sandbox key comes to under each probe policy, on a made-up server on a made-up day."""
     kinds = find_adapters()
-    server = Server(clock=lambda: _TABLE_MOMENT, egress=(_TABLE_ADDRESS,))
+    server = Server(clock=lambda: _TABLE_MOMENT, egress=(_TABLE_ADDRESS,), links=True)
     return {
         probes: [await play(kinds[key.exchange], key, probes=probes, server=server) for key in list_keys(probes)]
         for probes in ProbePolicy

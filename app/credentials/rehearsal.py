@@ -5,7 +5,6 @@ No database, no network and no waiting. The clock may stand still.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Self
 
 import httpx
@@ -51,10 +50,17 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """The server that a key is connected to: its clock, and the addresses it tells traders."""
+    """The server that a key is connected to: its clock, and the addresses it tells traders.
+
+    With `links` a next step names the page that the owner of a real key would be sent to: the sandbox has none.
+    """
 
     clock: Clock
     egress: tuple[str, ...]
+    links: bool = False
+
+    def find_link(self, exchange: Exchange) -> str:
+        return next((site.keys_url for site in exchange.sites), "") if self.links else ""
 
 
 class Stage:
@@ -109,8 +115,8 @@ async def play(kind: type[ExchangeAdapter], key: SandboxKey, *, probes: ProbePol
         outcome = await CheckRun(stage.open(kind, key, probes=probes), order, clock=server.clock, listener=None).run()
     code = find_refusal(outcome, stops_at_withdraw=True)
     if code is None:
-        return _describe_stored(key, order, outcome, egress=server.egress, now=server.clock())
-    refused = make_refusal(code, exchange, outcome=outcome, egress=server.egress, link=_find_link(exchange))
+        return _describe_stored(key, order, outcome, server=server)
+    refused = make_refusal(code, exchange, outcome=outcome, egress=server.egress, link=server.find_link(exchange))
     return Played(key, refused.status or Status.UNAVAILABLE, refused.advice, stored=False)
 
 
@@ -149,22 +155,16 @@ async def _observe(adapter: ExchangeAdapter, *, reads_balances: bool) -> Observa
     )
 
 
-def _describe_stored(
-    key: SandboxKey, order: CheckOrder, outcome: CheckOutcome, *, egress: tuple[str, ...], now: datetime
-) -> Played:
+def _describe_stored(key: SandboxKey, order: CheckOrder, outcome: CheckOutcome, *, server: Server) -> Played:
+    now = server.clock()
     ends = outcome.report.expires_at if outcome.report is not None else None
     facts = CheckFacts(outcome.code, outcome.grants, ends)
     verdict = compute_status(StatusFacts(order.exchange, order.plan, facts, facts, key_set_at=now), now=now)
-    link = _find_link(order.exchange)
-    about = Circumstances(grants=outcome.grants, egress=egress, expires_at=ends, link=link)
+    link = server.find_link(order.exchange)
+    about = Circumstances(grants=outcome.grants, egress=server.egress, expires_at=ends, link=link)
     advice = advise(verdict.code, exchange=order.exchange, about=about) if verdict.code else None
     notices = list_notices(order.exchange, order.plan, outcome.grants or {}, link=link)
     return Played(key, verdict.status, advice, stored=True, notices=notices)
-
-
-def _find_link(exchange: Exchange) -> str:
-    """Return the page that a trader with a real key would be sent to."""
-    return next((site.keys_url for site in exchange.sites), "")
 
 
 async def _lose_patience(seconds: float) -> None:

@@ -31,7 +31,7 @@ async def test_every_sandbox_key_gives_what_it_promises(bench: Bench, exchange: 
     if key.stored:
         view = await bench.connect(exchange, scenario)
         assert (view.status.value, view.advice.code if view.advice else None) == (key.status, key.code)
-        assert rehearsed == Played(key, view.status, view.advice, stored=True)
+        assert rehearsed == Played(key, view.status, view.advice, stored=True, notices=view.notices)
         async with bench.work() as credentials:
             assert [one.id for one in await credentials.list_all(bench.principal)] == [view.id]
     else:
