@@ -273,6 +273,7 @@ async def test_the_keys_own_page_shows_what_changed_and_the_quarantine(
     clock.advance(minutes=15)
     page = Page(await submit(signed_in.client, (await open_page(signed_in.client, path)).form(f"{path}/check")))
     assert any("In quarantine Since 12:15 Keydeck uses this key for checks only" in notice for notice in page.notices)
+    assert "Not read while the key is in quarantine." in page.text
     assert "The key can withdraw now 12:15 Before: Read, Trade, Transfer. Now: Read, Trade, Transfer, Withdraw." in page.text
     activity = await open_page(signed_in.client, "/activity")
     assert "Key put in quarantine: it gained a right" in activity.text
