@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from app.clock import utc_now
+from app.clock import Clock, utc_now
 from app.sandbox.app import create_sandbox
 from app.sandbox.exchange import find_exchanges
 from app.sandbox.state import Sandbox
@@ -63,14 +63,20 @@ def watch_keys(sandbox: Sandbox) -> None:
     sandbox.get_key = get_key  # type: ignore[method-assign]  # the sandbox has no hook for it, and needs none
 
 
-def create_fleet_exchange(count: int, path: Path) -> Starlette:
-    played = create_sandbox(clock=utc_now)
+def make_sandbox(*, clock: Clock, keys: int) -> Starlette:
+    """Return the sandbox with so many further keys at each exchange, each like the one that reads."""
+    played = create_sandbox(clock=clock)
     sandbox: Sandbox = played.state.sandbox
     for kind in find_exchanges():
         pattern = sandbox.find_key(kind.slug, "read-only")
-        for access_key, secret in write_fleet_keys(kind.slug, count):
+        for access_key, secret in write_fleet_keys(kind.slug, keys):
             sandbox.add_keys([replace(pattern, access_key=access_key, secret=secret, switches=set(), last_nonce=0)])
-    watch_keys(sandbox)
+    return played
+
+
+def create_fleet_exchange(count: int, path: Path) -> Starlette:
+    played = make_sandbox(clock=utc_now, keys=count)
+    watch_keys(played.state.sandbox)
     counter = Counter(Starlette(routes=[Mount("/{worker}", app=played)]), path)
 
     async def switch(request: Request) -> Response:
