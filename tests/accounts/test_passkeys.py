@@ -96,7 +96,7 @@ async def test_a_passkey_is_the_second_factor(trader: SignedIn, device: Authenti
         {"credential_id": b"unknown"},
         {"key": Authenticator().key},
     ],
-    ids=lambda spoilt: " ".join(spoilt),
+    ids=" ".join,
 )
 async def test_a_spoilt_answer_opens_nothing_and_a_good_one_still_does(
     app: Any, trader: SignedIn, device: Authenticator, make_client: MakeClient, spoilt: dict[str, Any]
