@@ -87,7 +87,7 @@ class Attempts:
         self, exchange: Exchange, plan: AccessPlan, *, known: Known | None, attested_at: datetime | None, format_step: Step
     ) -> CheckOrder:
         """Return what a check is judged by: this server's policy, and what the key could not do before (`known`)."""
-        forbidden = list_forbidden(plan, known=known, stops_at_withdraw=self._stops_at_withdraw)
+        forbidden = list_forbidden(exchange, plan, known=known, stops_at_withdraw=self._stops_at_withdraw)
         return CheckOrder(exchange, plan, forbidden, attested_at, format_step)
 
     def refuse(

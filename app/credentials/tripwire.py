@@ -57,12 +57,14 @@ class Change:
     facts: Mapping[str, str] = field(default_factory=dict)
 
 
-def list_forbidden(plan: AccessPlan, *, known: Known | None, stops_at_withdraw: bool) -> frozenset[Permission]:
+def list_forbidden(
+    exchange: Exchange, plan: AccessPlan, *, known: Known | None, stops_at_withdraw: bool
+) -> frozenset[Permission]:
     """Return the rights at whose sight a check must end: what no key may have here, and what this one did not have."""
     found = set()
     if stops_at_withdraw or (known is not None and (_is_new(Permission.WITHDRAW, known))):
         found.add(Permission.WITHDRAW)
-    if plan is AccessPlan.BALANCES and known is not None:
+    if known is not None and _is_watched(Permission.TRANSFER, exchange, plan):
         is_gain = known.rights.get(Permission.TRANSFER) == Answer.NO
         if is_gain or ChangeKind.TRANSFER_GAINED in known.conditions:
             found.add(Permission.TRANSFER)
@@ -108,6 +110,14 @@ def count_days(expires_at: datetime, *, now: datetime) -> int:
     return max(0, -((now - expires_at) // _DAY))
 
 
+def _is_watched(right: Permission, exchange: Exchange, plan: AccessPlan) -> bool:
+    """Tell whether gaining the right is a danger. Transfer is none where the exchange's own guide has its box ticked."""
+    if right is Permission.WITHDRAW:
+        return True
+    is_asked_for = any(box.permission is right and plan in box.on_for for box in exchange.boxes)
+    return plan is AccessPlan.BALANCES and not is_asked_for
+
+
 def _is_new(right: Permission, known: Known) -> bool:
     """Tell whether seeing the right would be a gain, or is one that lasts."""
     kinds = [kind for kind, gained in QUARANTINES.items() if gained is right]
@@ -130,7 +140,7 @@ def _judge_life(known: Known, seen: Seen) -> Iterable[Change]:
     is_dead = seen.grants is None and seen.code in DEAD_CODES
     if is_dead and ChangeKind.STOPPED_WORKING not in known.conditions:
         yield Change(ChangeKind.STOPPED_WORKING, Phase.BEGAN, {"code": seen.code})
-    elif not is_dead and ChangeKind.STOPPED_WORKING in known.conditions:
+    elif seen.grants is not None and ChangeKind.STOPPED_WORKING in known.conditions:
         yield Change(ChangeKind.STOPPED_WORKING, Phase.ENDED)
 
 
@@ -139,7 +149,7 @@ def _judge_gains(known: Known, seen: Seen) -> Iterable[Change]:
     facts = _write_both(known, seen)
     for kind, right in QUARANTINES.items():
         grant = grants.get(right, Grant())
-        is_open, matters = kind in known.conditions, right is Permission.WITHDRAW or seen.plan is AccessPlan.BALANCES
+        is_open, matters = kind in known.conditions, _is_watched(right, seen.exchange, seen.plan)
         if grant.answer is Answer.YES and matters:
             is_gain = known.rights.get(right) != Answer.YES if right is Permission.WITHDRAW else known.rights.get(right) == "no"
             if is_gain and not is_open:

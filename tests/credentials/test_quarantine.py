@@ -96,6 +96,21 @@ async def test_transfer_gained_on_a_balances_only_key(bench: Bench, clock: FakeC
     assert await list_changes(bench) == [("transfer_gained", "began"), ("transfer_gained", "ended")]
 
 
+async def test_following_the_guide_is_no_drift(bench: Bench, clock: FakeClock) -> None:
+    view = await bench.connect("hitbtc", "read-only")
+    set_rights(bench, READ, exchange="hitbtc", scenario="read-only")
+    clock.advance(minutes=15)
+    assert (await bench.check(view.id)).quarantined_at is None
+    set_rights(bench, READ, Permission.TRANSFER, exchange="hitbtc", scenario="read-only")  # the box Payment information
+    clock.advance(minutes=15)
+    asked = len(bench.state.sandbox.state.sandbox.recorded_calls)
+    checked = await bench.check(view.id)
+    assert (checked.status, checked.quarantined_at) == (Status.CONNECTED, None)
+    assert checked.balances.fetched_at == clock.now
+    assert len(bench.state.sandbox.state.sandbox.recorded_calls) > asked
+    assert await list_changes(bench) == []
+
+
 async def test_another_key_in_its_place_ends_it(bench: Bench, clock: FakeClock) -> None:
     view = await bench.connect("htx", "read-trade")
     set_rights(bench, READ, TRADE, WITHDRAW)

@@ -1,5 +1,6 @@
 """What counts as a change, as a table of checks one after another: conditions begin once, come nearer, and end."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from app.credentials.change_models import ChangeKind, Phase
 from app.credentials.tripwire import Known, Seen, compare, count_days, learn, list_forbidden
-from app.exchanges.types import AccessPlan, Answer, Exchange, Grant, Permission, Proof
+from app.exchanges.types import AccessPlan, Answer, Exchange, Grant, Permission, PermissionBox, Proof
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 NEEDS = {AccessPlan.BALANCES: frozenset({Permission.READ}), AccessPlan.TRADING: frozenset({Permission.READ, Permission.TRADE})}
@@ -61,6 +62,8 @@ WEATHER = see(None, code="maintenance")
         ([see(), see("rw"), WEATHER, see("rw")], [[("withdraw_gained", "began")], [], []]),
         ([see(), see(None, code="invalid_key"), see("rw")], [
             [("stopped_working", "began")], [("stopped_working", "ended"), ("withdraw_gained", "began")]]),
+        ([see(), see(None, code="ip_not_allowed"), see(None, code="permission_missing"), see()], [
+            [("stopped_working", "began")], [("right_lost", "began")], [("stopped_working", "ended"), ("right_lost", "ended")]]),
         ([see(), see("rx"), see("rx"), see()], [[("transfer_gained", "began")], [], [("transfer_gained", "ended")]]),
         ([see(**TRADING), see("rx", **TRADING)], [[]]),
         ([see(), see("rx"), see("rx", **TRADING)], [[("transfer_gained", "began")], [("transfer_gained", "ended")]]),
@@ -123,4 +126,14 @@ def test_the_end_is_told_with_its_days_and_whether_the_key_is_bound() -> None:
 def test_a_check_ends_at_a_right_the_key_must_not_have(
     plan: AccessPlan, known: Known | None, stops: bool, forbidden: set[str]
 ) -> None:
-    assert list_forbidden(plan, known=known, stops_at_withdraw=stops) == forbidden
+    assert list_forbidden(EXCHANGE, plan, known=known, stops_at_withdraw=stops) == forbidden
+
+
+def test_a_right_that_the_guide_asks_for_is_no_danger() -> None:
+    box = PermissionBox("Payment information", Permission.TRANSFER, frozenset(AccessPlan))
+    asking = replace(EXCHANGE, boxes=(box,))
+    known, gained = Known({"transfer": "no"}), replace(see("rx"), exchange=asking)
+    assert compare(known, gained)[1] == []
+    assert Permission.TRANSFER not in list_forbidden(asking, AccessPlan.BALANCES, known=known, stops_at_withdraw=False)
+    caught = replace(known, conditions={ChangeKind.TRANSFER_GAINED: ""})
+    assert [change.phase for change in compare(caught, gained)[1]] == [Phase.ENDED], "whom it caught wrongly it lets go"
