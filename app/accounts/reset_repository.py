@@ -6,7 +6,8 @@ from sqlalchemy import delete, exists, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts.attempt_models import ResetLink
-from app.accounts.models import User, UserSession
+from app.accounts.models import User
+from app.audit import AuditEvent
 
 
 async def get_link(session: AsyncSession, token_hash: str, *, kind: str, now: datetime) -> tuple[ResetLink, User] | None:
@@ -46,8 +47,16 @@ async def end_links(session: AsyncSession, *, user_id: str, now: datetime) -> No
 
 
 async def has_link_since_last_sign_in(session: AsyncSession, *, user_id: str, kind: str, way: str, since: datetime) -> bool:
-    """Tell whether such a link was made since then for a person who has not signed in after it was made."""
-    came_after = exists().where(UserSession.user_id == user_id, UserSession.created_at > ResetLink.created_at)
+    """Tell whether such a link was made since then for a person who has not signed in by password after it was made.
+
+    A passkey signs in whatever the password is: it does not tell that the person knows the one chosen by the link.
+    """
+    came_after = exists().where(
+        AuditEvent.owner_id == user_id,
+        AuditEvent.action == "user.signed_in",
+        AuditEvent.at > ResetLink.created_at,
+        AuditEvent.detail["way"].as_string() != "passkey",
+    )
     query = select(ResetLink.id).where(
         ResetLink.user_id == user_id, ResetLink.kind == kind, ResetLink.way == way, ResetLink.created_at > since, ~came_after
     )

@@ -1,7 +1,7 @@
 """Ways back in for who forgot the password or lost the second factor: one-time links that never open a session.
 
 A password link leaves the second factor asked for; a factor link asks for the password. So that no operator can become
-somebody by making both, an operator's second kind has to wait a week, or until the person has signed in.
+somebody by making both, an operator's second kind has to wait a week, or until the person has signed in by password.
 """
 
 from dataclasses import dataclass
@@ -71,7 +71,7 @@ class LinksApart(Problem):
             title="Not both links for one person",
             detail="Within seven days an operator makes a password link or a factor link for a person, not both.",
             who_acts="operator",
-            next_step="Let the person use the first link and sign in, or wait until the seven days are over.",
+            next_step="Let the person use the first link and sign in by password, or wait until the seven days are over.",
         )
 
 
@@ -85,10 +85,10 @@ class Resets(Factors, Gate):
             raise NotFound("person")
         if actor is not None and actor.user_id == user.id:
             raise RoleRefused("That is yourself", "Your own password and factors are changed on the Security page.")
+        await factor_repository.lock_person(self._session, user.id)  # both kinds asked for at once come one after the other
         if way == BY_OPERATOR:
             await self._demand_apart(user.id, kind=kind)
         token, now = create_token(), self._clock()
-        await factor_repository.lock_person(self._session, user.id)
         await reset_repository.sweep_links(self._session, before=now - APART)
         row = ResetLink(
             id=create_id("rst"),

@@ -9,13 +9,15 @@ from typing import Any
 import httpx
 import pytest
 
+from app.accounts.resets import BY_OPERATOR, FACTOR_LINK, PASSWORD_LINK, LinksApart
 from app.accounts.roles import Role
 from app.mail import Mailer
 from app.main import Outside, create_app
 from app.settings import Settings
 from tests.accounts.attackers import CountedPasswords, browse, list_addresses
+from tests.accounts.authenticator import Authenticator
 from tests.accounts.doors import COOKIE, PASSWORD, Unit, add_person, count_rows, find_copied, list_actions, sign_in
-from tests.accounts.factors import set_up_app
+from tests.accounts.factors import add_passkey, ask, set_up_app
 from tests.mail_server import PostOffice, run_mail_server
 from tests.pages import open_page, submit
 from tests.people import SignedIn
@@ -195,6 +197,40 @@ async def test_an_operator_cannot_get_both_links_of_one_person(
         assert (await accounts.make_link(owner, kind="factors", way="command")).email == OWNER
     await sign_up_again_after(app, signed_in, clock, days=8)
     assert (await operator.post(f"/people/{owner}/factor-reset")).status_code == 200
+
+
+async def test_a_passkey_does_not_tell_whose_the_new_password_is(
+    app: Any, signed_in: SignedIn, owner: str, guest: httpx.AsyncClient, clock: Any
+) -> None:
+    """An operator who chose the password by link waits for the owner's next sign-in, then asks for the factors to go."""
+    laptop = Authenticator()
+    async with browse(app, "203.0.113.7") as home:
+        await sign_in(home, OWNER)
+        assert (await add_passkey(home, laptop)).status_code == 200
+        assert (await choose(guest, await make_link(signed_in, owner))).status_code == 303
+        clock.advance(seconds=1)
+        answer = laptop.get(await ask(home, "/sign-in/passkey/options"))
+        assert (await home.post("/sign-in/passkey", data={"passkey": answer})).status_code == 303
+        clock.advance(seconds=1)
+        assert (await signed_in.client.post(f"/people/{owner}/factor-reset")).status_code == 409
+        await sign_in(home, OWNER, NEW)
+        answer = laptop.get(await ask(home, "/sign-in/code/options"))
+        assert (await home.post("/sign-in/code", data={"passkey": answer})).status_code == 303
+        clock.advance(seconds=1)
+        assert (await signed_in.client.post(f"/people/{owner}/factor-reset")).status_code == 200, "the password is the owner's"
+
+
+async def test_both_links_at_once_are_not_both_made(app: Any, signed_in: SignedIn, owner: str) -> None:
+    async def make_other() -> None:
+        async with Unit(app) as accounts:
+            await accounts.make_link(owner, kind=FACTOR_LINK, way=BY_OPERATOR)
+
+    async with Unit(app) as accounts:
+        await accounts.make_link(owner, kind=PASSWORD_LINK, way=BY_OPERATOR)
+        other = asyncio.create_task(make_other())
+        await asyncio.wait({other}, timeout=0.5)  # let it come as far as it can before the first is committed
+    with pytest.raises(LinksApart):
+        await other
 
 
 async def sign_up_again_after(app: Any, operator: SignedIn, clock: Any, *, days: int) -> None:
