@@ -10,10 +10,12 @@ import os
 import socket
 import sqlite3
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -219,13 +221,19 @@ class _Engine:
             self._work(self._apps[0], job, subject)
 
     def _work(self, app: Host, job: Job, subject: str) -> None:
-        """Claim, then work on what was claimed: two steps, so that whoever goes on after a crash has the same ids."""
+        """Claim, then work on what was claimed: two steps, so that whoever goes on after a crash has the same ids.
+
+        Again and again while there is something to claim, but never so long that others take it for abandoned.
+        """
         claim, work = job.claim, job.work
         if claim is None or work is None:
             return
-        ids: list[str] = DBOS.run_step({"name": "claim"}, app.call, job.name, lambda: claim(subject), otherwise=[])
-        if ids:
-            DBOS.run_step({"name": "work"}, app.call, job.name, lambda: work(ids), otherwise=None)
+        ends_at = time.monotonic() + app.pace.lease_seconds / 3
+        while time.monotonic() < ends_at:
+            ids: list[str] = DBOS.run_step({"name": "claim"}, app.call, job.name, lambda: claim(subject), otherwise=[])
+            if not ids:
+                return
+            DBOS.run_step({"name": "work"}, app.call, job.name, partial(work, ids), otherwise=None)
 
     def _mend(self) -> None:
         """Let others go on with what killed processes left, and forget what ended long ago."""

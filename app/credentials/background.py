@@ -72,10 +72,13 @@ class BackgroundChecks:
         """Claim a batch for a subject; nothing when others have done it all by now."""
         exchange, environment, number, *way = subject.split("/", 3)
         limit, ways = self._measure(exchange, environment)[0], ANY_WAY
+        resting, probing = await self._find_rests(exchange, environment)
         if number == PROBE:
-            limit, ways = 1, Ways(only=self._name_ways(way))
-        elif resting := (await self._find_rests(exchange, environment))[0]:
+            limit, ways = 1, Ways(only=self._name_ways([name for name in way if name in probing]))
+        elif resting:
             ways = Ways(without=self._name_ways(resting))
+        if ways.only == []:  # the probe was made meanwhile
+            return []
         async with self._database.write() as session:
             return await Schedule(session, clock=self._clock).claim(exchange, environment, limit=limit, ways=ways)
 

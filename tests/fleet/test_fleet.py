@@ -23,7 +23,7 @@ from tests.fleet.fleet import IS_FULL, Fleet, play_exchange, wait_for_answer
 from tests.fleet.judge import find_overlaps, find_peaks, read_calls
 from tests.fleet.seeding import seed
 
-COUNTS = {"bitexbit": 1500, "hitbtc": 250, "htx": 250} if IS_FULL else {"bitexbit": 40, "hitbtc": 20, "htx": 20}
+COUNTS = {"bitexbit": 1800, "hitbtc": 120, "htx": 80} if IS_FULL else {"bitexbit": 40, "hitbtc": 20, "htx": 20}
 CHECK_SECONDS = 300 if IS_FULL else 60
 BALANCE_SECONDS = 150 if IS_FULL else 45
 RUN_SECONDS = 600.0 if IS_FULL else 90.0
