@@ -132,6 +132,7 @@ class People(Factors):
         user = await self._demand_user(user_id)
         if Role.OPERATOR not in chosen:
             _demand_other_operator(user, operators=operators, actor=actor)
+            await people_repository.delete_invitations(self._session, user_id=user.id)
         words = [role.value for role in Role if role in chosen]
         detail = {"email": user.email, "from": ", ".join(user.roles), "to": ", ".join(words)}
         user.roles = words
@@ -140,7 +141,7 @@ class People(Factors):
         return _view(user)
 
     async def disable(self, user_id: str, *, actor: Principal | None = None) -> UserView:
-        """Shut a person out: sessions, API tokens and links end now, for good. Raises NotFound or RoleRefused."""
+        """Shut a person out: sessions, API tokens, links and invitations end now, for good. Raises NotFound or RoleRefused."""
         operators = await repository.list_operators_to_change(self._session)
         user = await self._demand_user(user_id)
         _demand_other_operator(user, operators=operators, actor=actor)
@@ -150,6 +151,7 @@ class People(Factors):
             await self._session.flush()
             await self._end_all(user.id, now=now)
             await people_repository.revoke_tokens(self._session, user_id=user.id, now=now)
+            await people_repository.delete_invitations(self._session, user_id=user.id)
             self._record("user.disabled", owner_id=user.id, actor=actor, object_id=user.id, detail={"email": user.email})
         return _view(user)
 

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.accounts.models import ApiToken, User, UserSession
+from app.accounts.models import ApiToken, Invitation, User, UserSession
 
 
 async def list_people(session: AsyncSession, *, query: str, after_id: str | None, limit: int) -> list[User]:
@@ -34,6 +34,12 @@ async def list_last_seen(session: AsyncSession, user_ids: Sequence[str]) -> dict
         .group_by(UserSession.user_id)
     )
     return {row.user_id: row.at for row in rows}
+
+
+async def delete_invitations(session: AsyncSession, *, user_id: str) -> None:
+    """Remove the unused invitations that this person made: one kept back would be a way in again."""
+    query = delete(Invitation).where(Invitation.created_by == user_id, Invitation.used_at.is_(None))
+    await session.execute(query.execution_options(synchronize_session=False))
 
 
 async def revoke_tokens(session: AsyncSession, *, user_id: str, now: datetime) -> int:

@@ -8,7 +8,8 @@ import pytest
 
 from app.accounts.people import RoleRefused
 from app.accounts.roles import Role
-from tests.accounts.doors import Unit, add_person, count_rows, list_actions, sign_in
+from tests.accounts.attackers import ORIGIN
+from tests.accounts.doors import Unit, add_person, count_rows, find_copied, list_actions, sign_in
 from tests.people import SignedIn
 
 MakeClient = Callable[[], httpx.AsyncClient]
@@ -122,6 +123,24 @@ async def test_an_operator_changes_other_people(app: Any, signed_in: SignedIn, m
         assert "Account disabled" in own
         assert "Operator" in own
     assert await count_rows(app, "audit_events", "action = 'user.roles_changed' AND actor_id IS NOT NULL") == 1
+
+
+@pytest.mark.parametrize("ending", ["disable", "roles"])
+async def test_an_invitation_kept_back_is_no_way_in_again(
+    app: Any, signed_in: SignedIn, make_client: MakeClient, ending: str
+) -> None:
+    """An operator who is shut out, or is none any more, must not come back by an invitation they made for themselves."""
+    rogue = await add_person(app, "rogue@example.org", Role.OPERATOR)
+    async with make_client() as theirs, make_client() as guest:
+        await sign_in(theirs, rogue.email)
+        links = [
+            find_copied((await client.post("/people/invitations", data={"role": "operator"})).text).removeprefix(ORIGIN)
+            for client in (theirs, signed_in.client)
+        ]
+        assert [(await guest.get(link)).status_code for link in links] == [200, 200]
+        done = await signed_in.client.post(f"/people/{rogue.id}/{ending}", data={"role": "trader"})
+        assert done.status_code == 303
+        assert [(await guest.get(link)).status_code for link in links] == [404, 200], "others' invitations stay"
 
 
 async def test_nobody_takes_their_own_access_away(app: Any, signed_in: SignedIn) -> None:
