@@ -13,7 +13,7 @@ from app.credentials.entry import CleanEntry, clean_entry
 from app.credentials.problems import Circumstances, advise
 from app.credentials.repository import CredentialRow
 from app.credentials.status import STATUS_OF_CODE
-from app.credentials.tripwire import Known, list_forbidden
+from app.credentials.tripwire import Known, list_forbidden, list_held
 from app.credentials.verdict import Blame
 from app.credentials.views import Step, StepName, StepState
 from app.credentials.ways import choose_way, list_allowed
@@ -88,7 +88,8 @@ class Attempts:
     ) -> CheckOrder:
         """Return what a check is judged by: this server's policy, and what the key could not do before (`known`)."""
         forbidden = list_forbidden(exchange, plan, known=known, stops_at_withdraw=self._stops_at_withdraw)
-        return CheckOrder(exchange, plan, forbidden, attested_at, format_step)
+        held = list_held(exchange, plan, known=known or Known())
+        return CheckOrder(exchange, plan, forbidden, attested_at, format_step, held)
 
     def refuse(
         self,

@@ -175,17 +175,21 @@ class Bookkeeping:
             await self.tell(row.user_id, row.id, ChangeKind.BALANCES)
         return is_changed
 
-    async def store_locked(self, row: CredentialRow, *, reason: str) -> None:
-        """Store that the secrets did not open here; nobody was asked."""
+    async def store_locked(self, row: CredentialRow, *, reason: str, marked_at: datetime) -> bool:
+        """Store that the secrets did not open here; nobody was asked. False, and nothing stored, when it is not ours any more."""
         now = self._clock()
         check = make_locked_row(credential_id=row.id, reason=reason, now=now)
         interval_seconds = self._settings.check_interval_seconds
         next_check_at = choose_next_of_locked(credential_id=row.id, at=now, interval_seconds=interval_seconds)
         values = {"checking_since": None, "next_check_at": next_check_at, "next_balances_at": None, **make_pointers(check)}
-        await repository.update_credential(self._session, row.id, user_id=row.user_id, values=values)
-        await repository.keep_pause(self._session, row.id, user_id=row.user_id)
-        await repository.add_check(self._session, check, keep=KEPT_CHECKS)
-        await self.tell(row.user_id, row.id, ChangeKind.CHECKED)
+        is_changed = await repository.update_credential(
+            self._session, row.id, user_id=row.user_id, values=values, secret_version=row.secret_version, marked_at=marked_at
+        )
+        if is_changed:
+            await repository.keep_pause(self._session, row.id, user_id=row.user_id)
+            await repository.add_check(self._session, check, keep=KEPT_CHECKS)
+            await self.tell(row.user_id, row.id, ChangeKind.CHECKED)
+        return is_changed
 
     async def tell(self, user_id: str, credential_id: str, kind: ChangeKind) -> None:
         """Let open pages hear of a change, once it is committed; in a batch with all others, by `tell_held`."""

@@ -45,13 +45,17 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class CheckOrder:
-    """What a check is judged by. `forbidden`: a key that has one of these rights is asked nothing further."""
+    """What a check is judged by. `forbidden`: a key that has one of these rights is asked nothing further.
+
+    `held`: the same unless the exchange itself tells that the right is gone; it is what keeps the key in quarantine.
+    """
 
     exchange: Exchange
     plan: AccessPlan
     forbidden: frozenset[Permission]
     attested_at: datetime | None
     format_step: Step
+    held: frozenset[Permission] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +157,9 @@ class CheckRun:
         if self._is_caught(report):
             await self._end(StepState.FAILED, f"This key can move funds between accounts now: {self._transfer_box} is on")
             return False
+        if self._find_held(report) is not None:
+            await self._end(StepState.FAILED, f"{self._name} did not tell whether the right is gone: the key stays in quarantine")
+            return False
         is_known = withdraw.answer is Answer.NO and withdraw.proof is not Proof.ATTESTED
         await self._end(StepState.PASSED if is_known else StepState.WARNED, words)
         return True
@@ -210,7 +217,10 @@ class CheckRun:
             return self._error.code if self._error is not None else "internal"
         if self._report.grants.get(Permission.WITHDRAW, Grant()).answer is Answer.YES:
             return "withdraw_enabled"
-        if self._is_caught(self._report):
+        held = self._find_held(self._report)
+        if held is Permission.WITHDRAW:
+            return "withdraw_enabled"
+        if held is not None or self._is_caught(self._report):
             return "transfer_enabled"
         if self._report.waiting:
             return "waiting"
@@ -229,6 +239,14 @@ class CheckRun:
         """Tell whether the key has gained the right to transfer, which its plan does not need."""
         gained = report.grants.get(Permission.TRANSFER, Grant()).answer is Answer.YES
         return gained and Permission.TRANSFER in self._order.forbidden
+
+    def _find_held(self, report: KeyReport) -> Permission | None:
+        """Return a right for which the key is in quarantine and that may still be there; the trader's word is no answer."""
+        for right in Permission:
+            grant = report.grants.get(right, Grant())
+            if right in self._order.held and (grant.answer is not Answer.NO or grant.proof is Proof.ATTESTED):
+                return right
+        return None
 
     @property
     def _transfer_box(self) -> str:

@@ -80,8 +80,7 @@ class Questions:
             outcome = answer if isinstance(answer, BalanceOutcome) else None
             return await self.books.store_balances(question.row, outcome, marked_at=question.marked_at)
         if not isinstance(answer, CheckOutcome) or question.secrets is None:
-            await self.books.store_locked(question.row, reason=question.reason)
-            return True
+            return await self.books.store_locked(question.row, reason=question.reason, marked_at=question.marked_at)
         return await self.books.store_check(
             question.row,
             answer,

@@ -126,7 +126,7 @@ def _judge_key(facts: StatusFacts, check: CheckFacts, candidates: _Candidates, *
         candidates.add(check.code)
         return
     withdraw = check.grants.get(Permission.WITHDRAW, Grant())
-    if withdraw.answer is Answer.YES:
+    if withdraw.answer is Answer.YES or check.code == "withdraw_enabled":  # in quarantine it counts until it is shown gone
         candidates.add("withdraw_enabled")
     elif withdraw.answer is Answer.UNKNOWN or withdraw.proof is Proof.ATTESTED:
         candidates.add("withdraw_unverified")

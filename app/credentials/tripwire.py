@@ -71,6 +71,13 @@ def list_forbidden(
     return frozenset(found)
 
 
+def list_held(exchange: Exchange, plan: AccessPlan, *, known: Known) -> frozenset[Permission]:
+    """Return the rights that keep the key in quarantine until a check shows them gone."""
+    return frozenset(
+        right for kind, right in QUARANTINES.items() if kind in known.conditions and _is_watched(right, exchange, plan)
+    )
+
+
 def learn(seen: Seen) -> Known:
     """Return what is known of a key that was just put in: nothing has changed, whatever it may do."""
     known = _remember(Known(), seen)

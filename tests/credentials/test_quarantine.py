@@ -10,7 +10,7 @@ from app.credentials.repository import get_row
 from app.credentials.safekeeping import Safekeeping, SecretsWithheld, Use
 from app.credentials.views import CredentialView, Status
 from app.credentials.watch import Watch
-from app.exchanges.types import Permission
+from app.exchanges.types import Answer, Permission
 from app.main import Outside, create_app
 from app.settings import Settings
 from tests.conftest import FakeClock
@@ -199,3 +199,25 @@ async def test_balances_row_is_there_from_the_start(bench: Bench) -> None:
     """The sweep joins it: a key whose balances were never read must be found, too."""
     await bench.connect("hitbtc", "read-only")
     assert len((await bench.dump())[CredentialBalances.__tablename__]) == 1
+
+
+async def test_no_answer_about_the_right_lets_nothing_out_of_quarantine(bench: Bench, clock: FakeClock) -> None:
+    view = await bench.connect("htx", "read-trade")
+    set_rights(bench, READ, TRADE, WITHDRAW)
+    clock.advance(minutes=15)
+    caught = await bench.check(view.id)
+    calls = bench.state.sandbox.state.sandbox.recorded_calls
+    calls.clear()
+    key = bench.state.sandbox.state.sandbox.find_key("htx", "read-trade")
+    key.customer.is_sub_user = True  # HTX tells such a key nothing of its rights
+    clock.advance(minutes=15)
+    silent = await bench.check(view.id)
+    assert silent.grants[WITHDRAW].answer is Answer.UNKNOWN
+    assert (silent.status, silent.quarantined_at) == (Status.WITHDRAW_ENABLED, caught.quarantined_at)
+    assert silent.balances.fetched_at == view.balances.fetched_at
+    assert not [path for *_, path in calls if path.endswith("/balance")]
+    key.customer.is_sub_user = False
+    set_rights(bench, READ, TRADE)
+    clock.advance(minutes=15)
+    back = await bench.check(view.id)
+    assert (back.status, back.quarantined_at, back.balances.fetched_at) == (Status.CONNECTED, None, clock.now)
