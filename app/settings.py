@@ -155,9 +155,14 @@ class Settings(BaseModel):
         return not is_loopback(urlsplit(self.public_url).hostname or "")
 
     @property
+    def is_loopback_only(self) -> bool:
+        """Whether nobody but this machine reaches the server: neither by its address nor past it, by where it listens."""
+        return not self.is_public and is_loopback(self.host)
+
+    @property
     def is_plain_beyond_loopback(self) -> bool:
         """Whether passwords and keys would cross a network unencrypted."""
-        return not self.uses_https and (self.is_public or not is_loopback(self.host))
+        return not self.uses_https and not self.is_loopback_only
 
 
 def is_loopback(name: str) -> bool:

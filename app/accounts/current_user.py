@@ -157,7 +157,7 @@ def _remember(request: Request, found: Identity, *, scopes: frozenset[Scope] | N
             ends_at=min(facts.expires_at, (found.last_used_at or facts.expires_at) + IDLE_FOR),
             has_totp=facts.has_totp,
             has_passkey=facts.has_passkey,
-            must_set_up=not has_factor and bool(roles & STAFF) and request.app.state.settings.is_public,
+            must_set_up=not has_factor and bool(roles & STAFF) and not request.app.state.settings.is_loopback_only,
             is_offered_factor=not has_factor and facts.factor_offer_closed_at is None,
         )
     request.state.viewer = principal

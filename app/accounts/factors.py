@@ -227,7 +227,7 @@ class Factors(FactorTries, AccountWork):
 
     def _demand_other_factor(self, principal: Principal, *, has_other: bool) -> None:
         """Raise LastFactor when the person's role needs a factor and this one is the last."""
-        if self._settings.is_public and principal.has_any(STAFF) and not has_other:
+        if not self._settings.is_loopback_only and principal.has_any(STAFF) and not has_other:
             raise LastFactor
 
     async def _get_begun(self, user_id: str) -> TotpFactor | None:

@@ -33,7 +33,7 @@ def install_switches(app: FastAPI, settings: Settings) -> None:
 
 def has_switches(settings: Settings) -> bool:
     """Tell whether this is somebody's own machine with the sandbox on."""
-    return settings.sandbox == "on" and not settings.is_public
+    return settings.sandbox == "on" and settings.is_loopback_only
 
 
 async def _answer_json(scope: Scope, receive: Receive, send: Send) -> None:

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from app.accounts.roles import Role
+from app.main import Outside, create_app
 from app.settings import Settings
 from tests.accounts.authenticator import Authenticator
 from tests.accounts.doors import Unit, add_person, sign_in
@@ -14,6 +15,7 @@ from tests.accounts.factors import add_passkey, set_up_app
 from tests.pages import Page
 
 PUBLIC = "https://keydeck.example.org"
+FROM_HERE = {"Sec-Fetch-Site": "same-origin"}
 
 
 @pytest.fixture
@@ -53,6 +55,20 @@ async def test_staff_get_nothing_but_the_set_up(app: Any, client: httpx.AsyncCli
     assert "__Host-keydeck_pending" not in client.cookies
     assert (await client.post("/security/two-step/app/remove")).status_code == 409
     assert (await client.get("/support")).status_code == 200
+
+
+async def test_a_name_of_this_machine_alone_does_not_make_it_one(settings: Settings, outside: Outside) -> None:
+    """What listens to the network is asked by whoever names localhost in the request, whatever the address people open."""
+    reachable = settings.model_copy(update={"public_url": "https://localhost", "host": "0.0.0.0", "sandbox": "on"})
+    app = create_app(reachable, outside=outside)
+    async with app.router.lifespan_context(app):
+        user = await add_person(app, "help@example.org", Role.SUPPORT)
+        transport = httpx.ASGITransport(app=app, client=("198.51.100.7", 50000))
+        async with httpx.AsyncClient(transport=transport, base_url="https://localhost", headers=FROM_HERE) as stranger:
+            await sign_in(stranger, user.email)
+            assert (await stranger.get("/support")).headers["location"] == "/security/two-step"
+            assert (await stranger.get("/sandbox")).status_code == 404
+            assert (await stranger.get("/_sandbox/calls")).status_code == 404
 
 
 async def test_a_passkey_will_do_and_the_last_one_stays(app: Any, client: httpx.AsyncClient) -> None:

@@ -1,6 +1,7 @@
 """Started beyond loopback without https by its own setting: every page says so, and no exchange key is taken."""
 
 from collections.abc import Callable
+from typing import Any
 
 import httpx
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from app.commands.unsafe_starts import find_danger
 from app.sandbox.keys import list_keys
 from app.settings import Settings
+from tests.accounts.factors import set_up_app
 from tests.pages import Page, open_page
 from tests.people import SignedIn
 
@@ -20,6 +22,13 @@ pytestmark = pytest.mark.anyio
 def settings(settings: Settings) -> Settings:
     """The same settings, but listening to the whole network."""
     return settings.model_copy(update={"host": "0.0.0.0", "allow_plain_http": "on"})
+
+
+@pytest.fixture
+async def signed_in(signed_in: SignedIn, clock: Any) -> SignedIn:
+    """With a second factor, which a server that others reach asks of operators."""
+    await set_up_app(signed_in.client, clock)
+    return signed_in
 
 
 def says_so(page: Page) -> bool:
