@@ -2,7 +2,7 @@
 
 import ssl
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from app.alerts.addresses import HostRule
 from app.alerts.delivery import Deliverer, Outlets
@@ -29,12 +29,12 @@ class AlertRounds:
         self._deliverer = deliverer
         self._clock = clock
         self._mail_is_on = mail_is_on
-        self._swept_at: datetime | None = None
+        self._swept_at = clock()  # a server that was off reads balances before it calls them old
 
     async def run_round(self) -> None:
         """Do everything there is to do now."""
         now = self._clock()
-        if self._swept_at is None or now - self._swept_at >= SWEEP_EVERY:
+        if now - self._swept_at >= SWEEP_EVERY:
             self._swept_at = now
             await self._sweep()
         await self._fan_out()

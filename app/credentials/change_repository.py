@@ -94,10 +94,13 @@ async def has_untold_for_worker(session: AsyncSession) -> bool:
     return await session.scalar(query.limit(1)) is not None
 
 
-async def list_aged_for_worker(session: AsyncSession, *, before: datetime, limit: int) -> list[AgedBalances]:
+async def list_aged_for_worker(
+    session: AsyncSession, *, before: datetime, settled_before: datetime, limit: int
+) -> list[AgedBalances]:
     """Return keys whose balances were last read before the moment and that were not noted as such.
 
-    Left out: paused and quarantined keys, keys connected after the moment, and keys noted as dead (that says it all).
+    Left out: paused and quarantined keys, keys connected after the moment, keys noted as dead (that says it all), and keys
+    that were changed after `settled_before`: one that was resumed just now has yet to be read.
     """
     old = and_(CredentialBalances.fetched_at.is_not(None), CredentialBalances.fetched_at < before)
     never = and_(CredentialBalances.fetched_at.is_(None), Credential.created_at < before)
@@ -106,7 +109,7 @@ async def list_aged_for_worker(session: AsyncSession, *, before: datetime, limit
         .join(Credential, Credential.id == CredentialBalances.credential_id)
         .join(CredentialWatch, CredentialWatch.credential_id == Credential.id)
         .where(old | never, CredentialWatch.balances_old_since.is_(None))
-        .where(Credential.paused_at.is_(None), Credential.quarantined_at.is_(None))
+        .where(Credential.paused_at.is_(None), Credential.quarantined_at.is_(None), Credential.updated_at <= settled_before)
         .where(cast(CredentialWatch.conditions, String).not_like('%"stopped_working"%'))
         .order_by(CredentialBalances.credential_id)
         .limit(limit)

@@ -116,9 +116,12 @@ def _weigh_weather(evidence: Evidence, name: str) -> Blame:
     if is_public_down or others.same:
         seen = f"{others.fine} of {others.total} other keys were answered lately"
         return Blame(Whose.UNCLEAR, f"Not clear yet: {name} fails at times, and {seen}.")
-    if others.fine:
+    if others.fine and evidence.code != "rate_limited":
         return _only(f"Only this key: {name} answers, also for {others.fine} of {others.total} other keys here.", name)
-    return Blame(Whose.UNCLEAR, f"Not clear: {name} answers in public; no other key here to compare with.")
+    beside = "no other key here to compare with"
+    if others.fine:  # a limit counts calls, mostly those of the whole server: a refusal tells nothing of the key
+        beside = f"{others.fine} of {others.total} other keys were answered lately, and its limit may count the calls of all"
+    return Blame(Whose.UNCLEAR, f"Not clear: {name} answers in public; {beside}.")
 
 
 def _weigh_refusal(evidence: Evidence, name: str) -> Blame:

@@ -20,6 +20,7 @@ from app.identifiers import create_id
 
 KEPT_CHANGES = 100
 BALANCES_AGE = timedelta(hours=1)
+SETTLED = timedelta(minutes=5)
 _SWEPT_AT_ONCE = 200
 _EVENTS = {
     (ChangeKind.STOPPED_WORKING, Phase.BEGAN): "credential.stopped_working",
@@ -98,7 +99,9 @@ class Watch:
     async def sweep_ages(self) -> int:
         """Note balances that have become old, and those that were read again; return how many of both."""
         now = self._clock()
-        aged = await change_repository.list_aged_for_worker(self._session, before=now - BALANCES_AGE, limit=_SWEPT_AT_ONCE)
+        aged = await change_repository.list_aged_for_worker(
+            self._session, before=now - BALANCES_AGE, settled_before=now - SETTLED, limit=_SWEPT_AT_ONCE
+        )
         for found in aged:
             since = "" if found.fetched_at is None else found.fetched_at.isoformat()
             if await change_repository.note_age_for_worker(self._session, found.credential_id, since=now):

@@ -1,5 +1,7 @@
 """From the exchange's change to everybody who is told: quarantine, status, alert on all channels, and word when it is over."""
 
+from app.alerts.delivery import Deliverer
+from app.alerts.rounds import AlertRounds
 from app.credentials.background import BackgroundChecks
 from app.credentials.views import Status
 from app.worker import Worker
@@ -93,6 +95,19 @@ async def test_an_outage_of_many_keys_is_one_letter(stage: AlertStage, clock: Fa
     await stage.run_round()
     assert len(stage.subjects) == 2
     assert stage.office.letters[1].get_content().count("has fresh balances again") == 3
+
+
+async def test_a_server_that_was_off_reads_balances_before_it_calls_them_old(stage: AlertStage, clock: FakeClock) -> None:
+    view = await stage.connect("htx", "read-only")
+    clock.advance(hours=8)
+    state = stage.state
+    deliverer = Deliverer(state.database, vault=state.vault, exchanges=state.exchanges, outlets=state.outlets, clock=clock)
+    rounds = AlertRounds(state.database, deliverer=deliverer, clock=clock, mail_is_on=True)
+    await rounds.run_round()
+    await stage.check(view.id)
+    clock.advance(minutes=1)
+    await rounds.run_round()
+    assert await stage.list_alerts() == []
 
 
 async def test_the_background_work_catches_it_and_reads_no_balances_afterwards(stage: AlertStage, clock: FakeClock) -> None:

@@ -161,6 +161,11 @@ async def test_old_balances_are_noted_without_any_check(bench: Bench, clock: Fak
     assert await sweep() == 1
     assert await sweep() == 0
     assert await list_changes(bench) == [("balances_old", "began"), ("balances_old", "ended")]
+    async with bench.work() as credentials:
+        await credentials.update(bench.principal, paused.id, paused=False)
+    assert await sweep() == 0, "what was resumed just now has yet to be read"
+    clock.advance(minutes=6)
+    assert await sweep() == 1
 
 
 async def test_a_key_of_an_older_version_is_compared_with_its_newest_check(bench: Bench, clock: FakeClock) -> None:

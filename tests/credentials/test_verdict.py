@@ -47,7 +47,7 @@ TABLE = [
     (Evidence("exchange_unavailable", "ok", FINE), KEY, "9 of 9"),
     (Evidence("exchange_unavailable", "ok", NONE), UNCLEAR, "no other key here to compare with"),
     (Evidence("maintenance", "maintenance", NONE), EVERYONE, ""),
-    (Evidence("rate_limited", "ok", FINE), KEY, ""),
+    (Evidence("rate_limited", "ok", FINE), UNCLEAR, "its limit may count the calls of all"),
     (Evidence("rate_limited", "ok", ALL_SAME), EVERYONE, ""),
     (Evidence("unexpected_reply", "ok", FINE), KEY, ""),
     (Evidence("unexpected_reply", "ok", ALL_SAME), EVERYONE, ""),
