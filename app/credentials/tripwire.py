@@ -196,8 +196,13 @@ def _judge_expiry(known: Known, seen: Seen) -> Iterable[Change]:
         bound = "yes" if seen.addresses else "no" if seen.addresses is not None else ""
         facts = {"step": str(step), "days": str(days), "ends_at": seen.expires_at.isoformat(), "bound": bound}
         yield Change(ChangeKind.EXPIRING, Phase.NEARER if told else Phase.BEGAN, facts)
-    elif told and (seen.expires_at is None or seen.expires_at - seen.at > EXPIRY_NOTICE + _DAY):
+    elif told and (_tells_no_end(seen) if seen.expires_at is None else seen.expires_at - seen.at > EXPIRY_NOTICE + _DAY):
         yield Change(ChangeKind.EXPIRING, Phase.ENDED)
+
+
+def _tells_no_end(seen: Seen) -> bool:
+    """Tell whether the exchange spoke of the key and named no end; where its rights had to be probed, it did not speak."""
+    return any(grant.proof is Proof.TOLD for grant in (seen.grants or {}).values())
 
 
 def _is_put_off(known: Known, seen: Seen) -> bool:

@@ -133,6 +133,9 @@ def _weigh_refusal(evidence: Evidence, name: str) -> Blame:
         return _everyone(
             f"Everyone here: {name} gives {others.share} other keys the same answer; wait before you change the key."
         )
+    if evidence.code == "ip_not_allowed" and others.same >= ENOUGH and others.fine:  # one of several ways out, perhaps
+        words = f"Not clear: {name} refuses this server's address for {others.share} other keys too, and {others.fine} work."
+        return Blame(Whose.UNCLEAR, words)
     if others.fine:
         return _only(f"Only this key: {others.fine} of {others.total} other {name} keys here work.", name)
     return _admit(evidence, name)

@@ -84,6 +84,8 @@ WEATHER = see(None, code="maintenance")
             [("expiring", "began")], [], [("expiring", "nearer")], [("expiring", "nearer")], [("expiring", "nearer")], []]),
         ([see(days=20), see(days=13.5), see(days=14.5), see(days=13.5), see()], [
             [("expiring", "began")], [], [], [("expiring", "ended")]]),  # the days told may waver
+        ([see(days=20), see(days=6), see(proof=Proof.PROBED), see(days=5), see()], [
+            [("expiring", "began")], [], [], [("expiring", "ended")]]),  # an exchange that told nothing took nothing back
         ([see(days=20), see(days=2.5), see(days=12), see(days=6)], [
             [("expiring", "began")], [], [("expiring", "nearer")]]),
         ([see(days=6), see(days=5), see(days=3)], [[], [("expiring", "nearer")]]),  # the connect page has said so

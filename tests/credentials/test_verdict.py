@@ -30,6 +30,7 @@ TABLE = [
     # a refused address: many of them mean that ours has changed
     (Evidence("ip_not_allowed", "ok", FINE), KEY, ""),
     (Evidence("ip_not_allowed", "ok", ALL_SAME), OURS, "probably our network"),
+    (Evidence("ip_not_allowed", "ok", Others(fine=6, same=4)), UNCLEAR, "4 of 10 other keys too"),  # one way out of several
     (Evidence("ip_not_allowed", "ok", NONE), UNCLEAR, "Probably this key"),
     # a bad signature: a clock that is far off may be the reason
     (Evidence("bad_signature", "ok", NONE, clock_ahead_seconds=90), OURS, "differs by 90 s"),
