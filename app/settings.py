@@ -6,7 +6,7 @@ An unknown KEYDECK_ name stops the start with a message: a misspelt setting must
 import os
 import re
 from collections.abc import Mapping
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
@@ -53,7 +53,9 @@ class Settings(BaseModel):
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe level logged.")
     log_format: Literal["json", "text"] = Field("json", description="One JSON object per line, or text for people.")
-    trusted_proxies: tuple[str, ...] = Field((), description="Addresses whose X-Forwarded-* headers are believed.")
+    trusted_proxies: tuple[str, ...] = Field(
+        (), description="Addresses or networks of proxies whose X-Forwarded-* headers are believed."
+    )
     metrics_token: Secret | None = Field(None, description="Bearer token that /metrics asks for; empty: loopback only.")
     open_sign_up: Literal["on", "off"] = Field("off", description="Let anyone create a trader account.")
     allow_plain_http: Literal["on", "off"] = Field(
@@ -69,6 +71,19 @@ class Settings(BaseModel):
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_proxies(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """Refuse what the server would take for a name that never matches, and whoever would be everybody."""
+        for entry in value:
+            try:
+                network = ip_network(entry)
+            except ValueError:
+                raise ValueError("must be addresses or networks such as 10.0.0.2 or 172.16.0.0/12, comma separated") from None
+            if network.prefixlen == 0:
+                raise ValueError("must not be everybody: then each client chooses the address it is counted and recorded under")
+        return value
 
     @field_validator("egress", mode="before")
     @classmethod

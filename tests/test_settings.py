@@ -24,6 +24,15 @@ def test_a_setting_may_come_from_a_file(tmp_path: Path) -> None:
     assert "canary-password" not in repr(settings)
 
 
+@pytest.mark.parametrize("everybody", ["*", "0.0.0.0/0", "::/0", "10.0.0.2,0.0.0.0/0", "proxy", "10.0.0.5/8"])
+def test_not_everybody_is_a_proxy(everybody: str) -> None:
+    """Whoever is believed about addresses escapes the limits that count by address, and signs the activity of others."""
+    with pytest.raises(SettingsError, match="KEYDECK_TRUSTED_PROXIES: Value error, must "):
+        load_settings({"KEYDECK_TRUSTED_PROXIES": everybody})
+    mended = load_settings({"KEYDECK_TRUSTED_PROXIES": "10.0.0.2, 172.16.0.0/12,::1"})
+    assert mended.trusted_proxies == ("10.0.0.2", "172.16.0.0/12", "::1")
+
+
 def test_a_missing_file_is_named_by_its_setting() -> None:
     with pytest.raises(SettingsError, match="KEYDECK_METRICS_TOKEN_FILE: the file cannot be read"):
         load_settings({"KEYDECK_METRICS_TOKEN_FILE": "/nowhere/at/all"})
