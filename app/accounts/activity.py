@@ -88,6 +88,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "factor.totp_added": Sentence("Authenticator app set up, all other sessions ended", "shield", "ok"),
     "factor.totp_removed": Sentence("Authenticator app removed, all other sessions ended", "shield", "warn"),
     "factor.passkey_added": Sentence("Passkey added, all other sessions ended", "passkey", "ok"),
+    "factor.passkey_renamed": Sentence("Passkey renamed", "passkey"),
     "factor.passkey_removed": Sentence("Passkey removed, all other sessions ended", "passkey", "warn"),
     "factor.recovery_codes_made": Sentence("New recovery codes made, the old ones ended", "shield", "ok"),
     "factor.recovery_code_used": Sentence("Recovery code used", "shield", "warn", by="Someone"),

@@ -132,6 +132,7 @@ class Passkeys(Factors):
             self._session, passkey_id, user_id=principal.user_id, name=label
         ):
             raise NotFound("passkey")
+        self._record("factor.passkey_renamed", owner_id=principal.user_id, actor=principal, detail={"name": label})
 
     async def remove_passkey(self, principal: Principal, passkey_id: str) -> FactorChange:
         """Forget one of one's own passkeys. Raises NotFound, or LastFactor when the person's role needs one."""

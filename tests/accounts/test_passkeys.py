@@ -198,6 +198,7 @@ async def test_passkeys_are_renamed_and_removed(
         page = f"/security/passkeys/{found.id}"
         assert (await trader.client.post(f"{page}/rename", data={"name": "<i>Desk"})).status_code == 303
         assert "&lt;i&gt;Desk" in (await trader.client.get("/security")).text
+        assert "Passkey renamed" in (await trader.client.get("/activity")).text
         assert (await trader.client.post(f"{page}/rename", data={"name": ""})).status_code == 422
         stranger = await add_person(app, "two@example.org", Role.TRADER)
         async with make_client() as theirs:
