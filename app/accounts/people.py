@@ -167,7 +167,9 @@ class People(Factors):
         """Let a disabled person in again; they sign in anew. Raises NotFound."""
         user = await self._demand_user(user_id)
         if user.disabled_at is not None:
-            await self._end_all(user.id, now=self._clock())  # a sign-in that met the disabling must not come to life
+            now = self._clock()  # a sign-in, or a token being made, that met the disabling must not come to life
+            await self._end_all(user.id, now=now)
+            await people_repository.revoke_tokens(self._session, user_id=user.id, now=now)
             user.disabled_at = None
             self._record("user.enabled", owner_id=user.id, actor=actor, object_id=user.id, detail={"email": user.email})
             await self._session.flush()

@@ -82,6 +82,17 @@ async def test_disabling_ends_everything_for_good(app: Any, signed_in: SignedIn)
         assert (await sign_in(home, TRADER)).status_code == 303
 
 
+async def test_a_token_that_met_the_disabling_does_not_come_to_life(app: Any, signed_in: SignedIn) -> None:
+    """Asked for before, and written after."""
+    user = await add_person(app, TRADER, Role.TRADER)
+    await signed_in.client.post(f"/people/{user.id}/disable")
+    async with Unit(app) as accounts:
+        token = (await accounts.create_token(user.id, name="late")).token.reveal()
+    await signed_in.client.post(f"/people/{user.id}/enable")
+    async with browse(app) as program:
+        assert (await program.get("/api/v1/account", headers={"Authorization": f"Bearer {token}"})).status_code == 401
+
+
 async def test_sessions_are_ended_and_tokens_stay(app: Any, signed_in: SignedIn) -> None:
     user = await add_person(app, TRADER, Role.TRADER)
     async with browse(app) as home, browse(app) as phone:
