@@ -96,6 +96,18 @@ async def test_transfer_gained_on_a_balances_only_key(bench: Bench, clock: FakeC
     assert await list_changes(bench) == [("transfer_gained", "began"), ("transfer_gained", "ended")]
 
 
+async def test_withdraw_gained_is_seen_on_a_key_that_lost_read(bench: Bench, clock: FakeClock) -> None:
+    view = await bench.connect("kraken", "read-only")
+    set_rights(bench, WITHDRAW, exchange="kraken", scenario="read-only")
+    clock.advance(minutes=15)
+    caught = await bench.check(view.id)
+    assert (caught.status, caught.quarantined_at) == (Status.WITHDRAW_ENABLED, clock.now)
+    assert set(await list_changes(bench)) == {("right_lost", "began"), ("withdraw_gained", "began")}
+    set_rights(bench, READ, exchange="kraken", scenario="read-only")
+    clock.advance(minutes=15)
+    assert (await bench.check(view.id)).quarantined_at is None
+
+
 async def test_following_the_guide_is_no_drift(bench: Bench, clock: FakeClock) -> None:
     view = await bench.connect("hitbtc", "read-only")
     set_rights(bench, READ, exchange="hitbtc", scenario="read-only")

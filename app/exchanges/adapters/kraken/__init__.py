@@ -95,8 +95,7 @@ class KrakenAdapter(ExchangeAdapter):
             raise UnexpectedReply("permissions that are none", call=KEY.label)
         grants = {right: self._read_grant(frozenset(words), right) for right in Permission}
         if grants[Permission.READ].answer is not Answer.YES:
-            await self._ask_result(BALANCES)  # Kraken itself refuses this where the right is missing
-            grants[Permission.READ] = self.probed(True, BALANCES)
+            grants[Permission.READ] = await self._prove_read(grants[Permission.WITHDRAW])
         return KeyReport(
             grants,
             account_id=_read_account_id(told),
@@ -125,6 +124,16 @@ class KrakenAdapter(ExchangeAdapter):
         if not isinstance(result, dict):
             raise UnexpectedReply("an answer without a result", call=call.label)
         return result
+
+    async def _prove_read(self, withdraw: Grant) -> Grant:
+        """Return Read as proved. Raises PermissionMissing, but where the key can withdraw: that must be told."""
+        try:
+            await self._ask_result(BALANCES)  # Kraken itself refuses this where the right is missing
+        except PermissionMissing:
+            if withdraw.answer is not Answer.YES:
+                raise
+            return self.probed(False, BALANCES)
+        return self.probed(True, BALANCES)
 
     async def _check_by_reading(self) -> KeyReport:
         await self._ask_result(BALANCES)
