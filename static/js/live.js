@@ -95,8 +95,18 @@ function open() {
     close();
     endGrace();
     hideNotice("lost");
-    showNotice("ended");
+    goOnOrEnd();
   });
+}
+
+// A fresh proof in another window gives the session another token: then only this stream is over, and a new one goes on.
+async function goOnOrEnd() {
+  try {
+    if (!(await fetchPage(page.dataset.about || "beats" in page.dataset ? page.dataset.parts : `${page.dataset.parts}?id=`))) showNotice("ended");
+  } catch {
+    // no answer at all: the new stream says so
+  }
+  open();
 }
 
 function note(change) {

@@ -54,6 +54,34 @@ def test_the_list_follows_what_another_tab_does(visit: Start, key_page: str) -> 
     assert tab.page.evaluate("window.isSamePage") is True
 
 
+def test_a_fresh_proof_in_another_window_does_not_read_as_signed_out(
+    visit: Start, key_page: str, browser: Browser, server: RunningServer
+) -> None:
+    """It gives the session another token, under which the page's stream goes on."""
+    context = browser.new_context()
+    tab, window = (Visit(context.new_page(), server.origin) for _ in range(2))
+    tab.open("/sign-in")
+    tab.page.get_by_label("E-mail").fill(EMAIL)
+    tab.page.locator('input[type="password"]').fill(PASSWORD)
+    tab.page.get_by_role("button", name="Sign in", exact=True).click()
+    pill = tab.page.locator("[data-live-row] .status-pill")
+    expect(pill).to_have_text("Connected")
+    window.open("/activity")
+    prove = "(password) => fetch('/security/confirm', {method: 'POST', body: new URLSearchParams({confirm_password: password})})"
+    window.page.evaluate(f"async (password) => (await ({prove})(password)).status", PASSWORD)
+    press_elsewhere(visit, key_page, "Pause")
+    expect(pill).to_have_text("Paused")
+    expect(tab.page.get_by_text("You are signed out. The page shows")).to_have_count(0)
+    press_elsewhere(visit, key_page, "Resume")
+    expect(pill).to_have_text("Connected")
+    window.page.evaluate("async () => (await fetch('/sign-out', {method: 'POST'})).status")
+    press_elsewhere(visit, key_page, "Pause")
+    expect(tab.page.get_by_text("You are signed out. The page shows")).to_be_visible()
+    expect(pill).to_have_text("Connected")
+    press_elsewhere(visit, key_page, "Resume")
+    context.close()
+
+
 def test_nothing_is_taken_from_under_a_persons_hands(visit: Start, key_page: str) -> None:
     tab = visit()
     tab.open("/credentials")
