@@ -125,6 +125,9 @@ async def app(settings: Settings, outside: Outside) -> AsyncIterator[object]:
     created = create_app(settings, outside=outside)
     async with created.router.lifespan_context(created):
         yield created
+    created.router.routes.clear()  # the runner's last traceback keeps every app: let go of what is large in it
+    created.middleware_stack = None
+    vars(created.state)["_state"].clear()
 
 
 @pytest.fixture

@@ -84,6 +84,7 @@ def write_config(tokens: dict[str, str], *, folder: Path, seed: int, examples: i
             "base-url": "http://127.0.0.1:8000",
             "cache": {"enabled": False},
             "continue-on-failure": True,
+            "request-timeout": 120,  # a busy machine is no fault of the API; a hang still is
             "auth": {"wfc": {"path": str(path), "peers": ["alice", "bob"]}},
             "generation": {"max-examples": examples, "database": "none", "no-shrink": True},
             "phases": {"stateful": {"generation": {"max-examples": max(5, examples // 2)}}},
