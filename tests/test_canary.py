@@ -250,7 +250,7 @@ def is_refilled(asked: str) -> bool:
     return asked.startswith("POST /credentials/")
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 async def test_no_secret_comes_out_anywhere(app: Any, browser: httpx.AsyncClient, outlet: Outlet) -> None:
     planted = plant_keys(app)
     with outlet.raised:

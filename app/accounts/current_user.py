@@ -260,7 +260,10 @@ class FreshProof:
     async def _keep(self, request: Request) -> list[tuple[str, str]]:
         if request.method in _SAFE_METHODS or not self.keeps:
             return []
-        form = await read_form(request)
+        return self.pick_kept(request, await read_form(request))
+
+    def pick_kept(self, request: Request, form: Form) -> list[tuple[str, str]]:
+        """Return the fields of a form sent to this page that may be shown again."""
         if callable(self.keeps):
             return self.keeps(request, form)
         return [(name, value) for name in self.keeps for value in form.list_values(name)]

@@ -3,13 +3,13 @@
 Pure: challenges are remembered and used up by accounts.passkeys.
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
+from pydantic_core import from_json
 from webauthn import (
     generate_authentication_options,
     generate_registration_options,
@@ -129,7 +129,7 @@ def read_answer(text: str) -> PasskeyAnswer:
     if len(text) > _LONGEST_ANSWER:
         raise UnusablePasskey
     try:
-        document = json.loads(text)
+        document = from_json(text)  # its errors, unlike those of json, do not carry the text along
         response = document["response"]
         client_data = parse_client_data_json(base64url_to_bytes(response["clientDataJSON"]))
         handle = response.get("userHandle")

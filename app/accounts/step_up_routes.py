@@ -4,26 +4,28 @@ A form that came with too old a proof is not lost: its fields that may be shown 
 browser sends them once more (307) when the proof is right. Secrets never travel here; their pages ask for the proof first.
 """
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from fastapi.routing import APIRoute, iter_route_contexts
+from starlette.routing import Match
 
-from app.accounts.current_user import PageSession
+from app.accounts.current_user import FreshProof, PageSession
 from app.accounts.factor_tries import FactorRefused
 from app.accounts.proof_problems import FactorNeeded, ProofNeeded
 from app.accounts.requests import AccountsDep, clean_next, locate_passkeys, redirect, renew
 from app.accounts.step_up import Proof
 from app.masking import Secret
-from app.web.errors import answer_problem, describe_problem, wants_json
+from app.web.errors import Problem, answer_problem, describe_problem, wants_json
 from app.web.forms import Form, read_form
 from app.web.pages import Pages
 
 router = APIRouter(include_in_schema=False)
 SET_UP = "/security/two-step"
-_OWN = "confirm_"
 _STREAM = "text/event-stream"  # what a module that stays on its page asks for
 
 
@@ -38,11 +40,12 @@ async def show_confirm(request: Request, principal: PageSession) -> Response:
 @router.post("/security/confirm")
 async def confirm(request: Request, principal: PageSession, accounts: AccountsDep) -> Response:
     form = await read_form(request)
+    kept = _keep(request, clean_next(form.get("confirm_again", "")), form)  # before the try: what fails here tries nothing
     proof = Proof(Secret(form.get("confirm_password", "")), form.get("confirm_code", ""), form.get("confirm_passkey", ""))
     try:
         token = await accounts.prove(principal, proof)
     except FactorRefused as refused:
-        return _refuse(request, form, refused)
+        return _refuse(request, form, refused, kept)
     return renew(request, _go_on(request, form), token)
 
 
@@ -67,7 +70,7 @@ def _go_on(request: Request, form: Form) -> Response:
     return redirect(clean_next(form.get("confirm_next", "")) or "/security")
 
 
-def _refuse(request: Request, form: Form, refused: FactorRefused) -> Response:
+def _refuse(request: Request, form: Form, refused: FactorRefused, kept: list[tuple[str, str]]) -> Response:
     """Show the page again with everything kept. Not raised: the unit of work that counted the try must be kept."""
     if wants_json(request):
         return answer_problem(request, refused)
@@ -76,9 +79,25 @@ def _refuse(request: Request, form: Form, refused: FactorRefused) -> Response:
         status_code=422,
         next_path=clean_next(form.get("confirm_next", "")),
         again=clean_next(form.get("confirm_again", "")),
-        kept=[(name, value) for name in form if not name.startswith(_OWN) for value in form.list_values(name)],
+        kept=kept,
         errors={refused.field: refused.message},
     )
+
+
+def _keep(request: Request, again: str, form: Form) -> list[tuple[str, str]]:
+    """Return the fields of the kept form that its own page declares may be shown again: of anything else, none."""
+    asked = {**request.scope, "method": "POST", "path": urlsplit(again).path}
+    for context in iter_route_contexts(request.app.routes):
+        route = getattr(context, "original_route", context)
+        if not isinstance(route, APIRoute):
+            continue
+        match, found = route.matches(asked)
+        if match is not Match.FULL:
+            continue
+        with suppress(Problem):  # an address of nothing, such as an exchange we don't have
+            proofs = (needed.call for needed in route.dependant.dependencies if isinstance(needed.call, FreshProof))
+            return [field for proof in proofs for field in proof.pick_kept(Request({**asked, **found}), form)]
+    return []
 
 
 def _render(

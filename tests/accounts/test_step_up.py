@@ -69,6 +69,22 @@ async def test_a_form_that_comes_too_late_is_kept_and_sent_again(app: Any, stale
     assert await count_rows(app, "api_tokens") == 1
 
 
+@pytest.mark.parametrize(
+    "again", ["", "/security/tokens", "/credentials/connect/htx", "/credentials/connect/nowhere", "/nowhere"]
+)
+async def test_nothing_but_what_the_page_keeps_is_shown_again(stale: httpx.AsyncClient, again: str) -> None:
+    strays = {name: f"{name}-is-secret" for name in ("secret_key", "password", "current_password", "token", "plain")}
+    refused = await stale.post(
+        "/security/confirm", data={"confirm_password": "no", "confirm_again": again, "name": "bot", **strays}
+    )
+    assert refused.status_code == 422
+    assert "is-secret" not in refused.text
+    hidden = [one.attributes["name"] for one in Page(refused).find(tag="input", type="hidden", hidden=True)]
+    assert ("name" in hidden) is (again == "/security/tokens")
+    assert not set(strays) & set(hidden)
+    assert (await confirm(stale)).status_code == 303
+
+
 def _encode(pairs: list[tuple[str, str]], **more: str) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {name: [value] for name, value in more.items()}
     for name, value in pairs:
