@@ -20,12 +20,14 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import ccxt.async_support as ccxt
+import httpx
 from sqlalchemy import update
 
 from app import schema
@@ -62,6 +64,34 @@ def start_sandbox() -> tuple[subprocess.Popen[bytes], str]:
     raise SystemExit("the sandbox did not start")
 
 
+@dataclass
+class Calls:
+    """Counts what leaves this process: the parties do not ask for the same, ccxt for one account of the exchange, we for all."""
+
+    count: int = 0
+
+    def watch(self) -> aiohttp.TraceConfig:
+        """Return what counts the calls of an aiohttp session."""
+        trace = aiohttp.TraceConfig()
+        trace.on_request_start.append(self._note)
+        return trace
+
+    async def _note(self, _session: Any, _context: Any, _params: Any) -> None:
+        self.count += 1
+
+
+class Counted(DirectTransport):
+    """Our transport, counting."""
+
+    def __init__(self, calls: Calls) -> None:
+        super().__init__()
+        self._calls = calls
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self._calls.count += 1
+        return await super().handle_async_request(request)
+
+
 class Unlimited(LocalTraffic):
     """Breakers without limits: what is measured is our cost, not how long an exchange makes us wait."""
 
@@ -94,10 +124,11 @@ def make_client(slug: str, key: SandboxKey, base: str, **options: Any) -> Any:
     return client
 
 
-async def make_ccxt_rounds(slug: str, base: str, *, accounts: int, stack: AsyncExitStack) -> dict[str, Round]:
+async def make_ccxt_rounds(slug: str, base: str, *, accounts: int, calls: Calls, stack: AsyncExitStack) -> dict[str, Round]:
     key = find_key(slug, SCENARIO)
     tls = ssl.create_default_context()
-    session = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=AT_ONCE, ssl=tls)))
+    connector = aiohttp.TCPConnector(limit=AT_ONCE, ssl=tls)
+    session = await stack.enter_async_context(aiohttp.ClientSession(connector=connector, trace_configs=[calls.watch()]))
     pattern = make_client(slug, key, base, session=session)
     await pattern.load_markets()
 
@@ -158,27 +189,28 @@ def make_stored_rounds(slug: str, database: Database, work: BackgroundChecks) ->
     }
 
 
-async def measure(rounds: dict[str, Round], *, accounts: int, count: int) -> dict[str, float]:
-    """Return accounts per CPU second of this process for each party, the median of the rounds, after one to warm up."""
+async def measure(rounds: dict[str, Round], *, calls: Calls, count: int) -> dict[str, tuple[float, float]]:
+    """Return (CPU seconds, calls) of a round of each party, the median of the rounds, after one to warm up."""
     taken: dict[str, list[float]] = {name: [] for name in rounds}
+    made: dict[str, int] = {}
     for number in range(count + 1):
         for name, run in rounds.items():
             gc.collect()
-            before = time.process_time()
+            gc.freeze()  # for all parties: else each pays for the objects of the others, ccxt's markets above all
+            before, calls.count = time.process_time(), 0
             await run()
+            made[name] = calls.count
             if number:
                 taken[name].append(time.process_time() - before)
-    return {name: accounts / statistics.median(seconds) for name, seconds in taken.items()}
+    return {name: (statistics.median(seconds), made[name]) for name, seconds in taken.items()}
 
 
 async def compare(slug: str, base: str, *, accounts: int, count: int) -> None:
-    kinds = find_adapters()
+    kinds, calls = find_adapters(), Calls()
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         settings = Settings(data_dir=folder, sandbox="on", check_interval_seconds=86_400, balance_interval_seconds=86_400)
-        http = ExchangeHttp(
-            origins=list_origins(kinds, urls={}, sandbox_url=base), transport=DirectTransport(), traffic=Unlimited()
-        )
+        http = ExchangeHttp(origins=list_origins(kinds, urls={}, sandbox_url=base), transport=Counted(calls), traffic=Unlimited())
         stack.push_async_callback(http.aclose)
         exchanges = Exchanges(http=http, clock=utc_now, probes=ProbePolicy.HARMLESS, sandbox_url=base, kinds=kinds)
         database = Database(Secret(f"sqlite+aiosqlite:///{folder / 'bench.db'}"))
@@ -188,14 +220,19 @@ async def compare(slug: str, base: str, *, accounts: int, count: int) -> None:
         await add_owner(database, now=utc_now())
         await add_credentials(database, vault, [find_key(slug, SCENARIO)], count=accounts, now=utc_now())
         work = BackgroundChecks(database, vault=vault, exchanges=exchanges, settings=settings, clock=utc_now)
-        rounds = await make_ccxt_rounds(slug, base, accounts=accounts, stack=stack)
+        rounds = await make_ccxt_rounds(slug, base, accounts=accounts, calls=calls, stack=stack)
         rounds |= make_library_rounds(slug, exchanges, accounts=accounts)
         rounds |= make_stored_rounds(slug, database, work)
-        results = await measure(rounds, accounts=accounts, count=count)
-    tuned = results["ccxt tuned: balances"]
-    print(f"{slug}: {accounts} accounts, {count} rounds, {AT_ONCE} at once; accounts per CPU second, and against ccxt tuned")
-    for name, per_second in results.items():
-        print(f"  {name:38} {per_second:8.0f}  {per_second / tuned:5.1f} x")
+        results = await measure(rounds, calls=calls, count=count)
+    tuned_seconds, tuned_calls = results["ccxt tuned: balances"]
+    print(f"{slug}: {accounts} accounts, {count} rounds, {AT_ONCE} at once; per CPU second, and against ccxt tuned")
+    print(f"  {'':38} {'accounts':>8}          {'calls':>6}          calls per account")
+    for name, (seconds, made) in results.items():
+        by_calls = (made / seconds) / (tuned_calls / tuned_seconds)
+        print(
+            f"  {name:38} {accounts / seconds:8.0f}  {tuned_seconds / seconds:5.1f} x"
+            f" {made / seconds:6.0f}  {by_calls:5.1f} x  {made / accounts:.1f}"
+        )
 
 
 async def main(accounts: int, count: int) -> None:

@@ -1,6 +1,7 @@
 """serve, migrate, healthcheck, openapi: what runs or describes the server itself."""
 
 import asyncio
+import gc
 import json
 import socket
 import sys
@@ -100,9 +101,16 @@ async def _serve(settings: Settings, *, migrates: bool, runs_worker: bool) -> No
         await asyncio.sleep(0.02)
     if server.started:
         await _greet(settings)
+        spare_collector()
     await serving
     if not server.started:
         fail("the server did not start: see the lines above", exit_code=1)
+
+
+def spare_collector() -> None:
+    """Take what was made at the start, and stays, out of the garbage collector's rounds: a third of a check's CPU went there."""
+    gc.collect()
+    gc.freeze()
 
 
 async def prove_ready(settings: Settings) -> None:

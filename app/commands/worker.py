@@ -7,7 +7,7 @@ import sys
 import typer
 
 from app.commands.console import run
-from app.commands.server import prove_ready
+from app.commands.server import prove_ready, spare_collector
 from app.commands.unsafe_starts import refuse_unsafe_start
 from app.logs import configure_logging
 from app.main import create_app
@@ -30,4 +30,5 @@ async def _work(settings: Settings) -> None:
     app = create_app(settings, runs_worker=True)
     async with app.router.lifespan_context(app):
         typer.echo(f"Keydeck checks stored keys every {settings.check_interval_seconds} s")
+        spare_collector()
         await stopping.wait()

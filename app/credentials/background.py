@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from app.clock import Clock
-from app.credentials import repository
+from app.credentials.batch_repository import list_sealed_for_worker
 from app.credentials.questions import Answer, Question, Questions, ask_exchange
 from app.credentials.schedule import BACK_OFF_SECONDS, DEAD_SECONDS, SCHEDULED, Schedule
 from app.credentials.schedule_repository import ANY_WAY, ClaimedCheck, Duty, Ways
@@ -108,12 +108,15 @@ class BackgroundChecks:
         prepared: list[Question | _Failed] = []
         async with self._database.read() as session:
             questions = Questions(session, **self._parts)
+            found = await list_sealed_for_worker(session, [claim.credential_id for claim in claims])
             for claim in claims:
-                row = await repository.get_row(session, claim.credential_id, user_id=claim.user_id)
+                row, sealed = found.get(claim.credential_id, (None, None))
                 if row is None or row.checking_since != claim.marked_at:
                     continue
                 try:
-                    prepared.append(await questions.prepare(row, duty=claim.duty, marked_at=claim.marked_at, reason=SCHEDULED))
+                    prepared.append(
+                        await questions.prepare(row, duty=claim.duty, marked_at=claim.marked_at, reason=SCHEDULED, sealed=sealed)
+                    )
                 except Problem as problem:
                     _log.info("credential %s was not checked: %s", claim.credential_id, problem.code)
                     prepared.append(_Failed(claim, DEAD_SECONDS))
@@ -148,10 +151,14 @@ class BackgroundChecks:
         async with self._database.write() as session:
             questions = Questions(session, **self._parts)
             questions.books.held = []
-            for question, answer in answers:
-                if self._clock() - question.marked_at < CHECK_TIME:  # else this process stood still, and so did the answer
-                    await questions.store(question, answer)
+            in_time = [(question, answer) for question, answer in answers if self._is_in_time(question)]
+            for question, answer in await questions.store_refreshes(in_time):
+                await questions.store(question, answer)
             await questions.books.tell_held()
+
+    def _is_in_time(self, question: Question) -> bool:
+        """Return whether our mark holds: if not, this process stood still, and so did the answer."""
+        return self._clock() - question.marked_at < CHECK_TIME
 
     def _note_failure(self, question: Question, error: Exception) -> _Failed:
         _log.error("the check of credential %s failed: %s", question.row.id, type(error).__name__)

@@ -3,6 +3,7 @@
 For a check that a person waits for and for the server's own batches alike, so that there is one way to ask.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,15 +12,20 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.clock import Clock
 from app.credentials.attempts import Attempts
 from app.credentials.balance_run import BalanceOutcome, fetch_balances
+from app.credentials.batch_repository import Refresh, store_refreshes_for_worker
 from app.credentials.bookkeeping import Bookkeeping
 from app.credentials.check_run import CheckOrder, CheckOutcome, CheckRun
 from app.credentials.connect import StepListener
 from app.credentials.entry import make_format_step
+from app.credentials.models import CredentialSecret
+from app.credentials.planning import plan_after_balances
 from app.credentials.repository import CredentialRow
 from app.credentials.safekeeping import Safekeeping, Use
 from app.credentials.schedule_repository import Duty
+from app.credentials.storage import make_refresh_values
 from app.exchanges.registry import Exchanges
 from app.exchanges.types import AccessPlan, Environment, Exchange, Secrets
+from app.live.changes import ChangeKind
 from app.settings import Settings
 from app.vault.envelope import Vault, VaultError
 from app.web.errors import Problem
@@ -40,23 +46,30 @@ class Question:
     secrets: Secrets | None
 
 
+Asked = tuple[Question, Answer | None]
+
+
 class Questions:
     """Prepares and stores in one unit of work; `ask` needs none."""
 
     def __init__(self, session: AsyncSession, *, vault: Vault, exchanges: Exchanges, settings: Settings, clock: Clock) -> None:
+        self._session = session
         self._exchanges = exchanges
+        self._settings = settings
         self._clock = clock
         self._safekeeping = Safekeeping(session, vault=vault)
         self._attempts = Attempts(session, exchanges=exchanges, settings=settings, clock=clock)
         self.books = Bookkeeping(session, safekeeping=self._safekeeping, settings=settings, clock=clock)
 
-    async def prepare(self, row: CredentialRow, *, duty: Duty, marked_at: datetime, reason: str) -> Question:
-        """Open the credential's secrets. Raises Problem where this server no longer offers its exchange."""
+    async def prepare(
+        self, row: CredentialRow, *, duty: Duty, marked_at: datetime, reason: str, sealed: CredentialSecret | None = None
+    ) -> Question:
+        """Open the credential's secrets, which may be at hand. Raises Problem where this server no longer offers its exchange."""
         exchange = demand_offered(row, exchanges=self._exchanges)
         row = await self._attempts.settle_way(row)
         try:
             use = Use.CHECK if duty is Duty.RIGHTS else Use.ANYTHING_ELSE
-            secrets: Secrets | None = await self._safekeeping.open(row, use=use)
+            secrets: Secrets | None = await self._safekeeping.open(row, use=use, sealed=sealed)
         except VaultError:
             secrets = None
         if secrets is None or duty is Duty.BALANCES:
@@ -73,6 +86,31 @@ class Questions:
     async def ask(self, question: Question, *, on_step: StepListener | None = None) -> Answer | None:
         """Ask the exchange; None where there is nothing to ask with. Never with a transaction open."""
         return await ask_exchange(question, exchanges=self._exchanges, clock=self._clock, on_step=on_step)
+
+    async def store_refreshes(self, answers: Sequence[Asked]) -> list[Asked]:
+        """Store all plain news of balances at once; return the rest, which is to be stored one by one."""
+        refreshes: list[Refresh] = []
+        rest: list[Asked] = []
+        for question, answer in answers:
+            refresh = self._make_refresh(question, answer)
+            if refresh is None:
+                rest.append((question, answer))
+            else:
+                refreshes.append(refresh)
+        for refresh in await store_refreshes_for_worker(self._session, refreshes):
+            await self.books.tell(refresh.user_id, refresh.credential_id, ChangeKind.BALANCES)
+        return rest
+
+    def _make_refresh(self, question: Question, answer: Answer | None) -> Refresh | None:
+        """Return what balances alone leave behind; None where they tell more, or nothing."""
+        if question.duty is not Duty.BALANCES or not isinstance(answer, BalanceOutcome) or answer.sheet is None:
+            return None
+        row = question.row
+        planned = plan_after_balances(row, answer, settings=self._settings, now=self._clock())
+        if set(planned) != {"next_balances_at"}:
+            return None
+        values = make_refresh_values(answer)
+        return Refresh(row.id, row.user_id, row.secret_version, question.marked_at, planned["next_balances_at"], values)
 
     async def store(self, question: Question, answer: Answer | None) -> bool:
         """Store what came back. False, and nothing stored, when the mark is not ours any more or the key was replaced."""

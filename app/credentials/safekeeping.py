@@ -61,17 +61,18 @@ class Safekeeping:
             created_at=now,
         )
 
-    async def open(self, row: CredentialRow, *, use: Use = Use.ANYTHING_ELSE) -> Secrets:
+    async def open(self, row: CredentialRow, *, use: Use = Use.ANYTHING_ELSE, sealed: CredentialSecret | None = None) -> Secrets:
         """Return the opened secrets, for an adapter only. Raises VaultError when they do not open here.
 
-        Raises SecretsWithheld for a key in quarantine, unless it is for a check: this is the one place that decides so.
+        `sealed`: their row, where it is at hand; else it is looked up. Raises SecretsWithheld for a key in quarantine, unless
+        it is for a check: this is the one place that decides so.
         """
         if row.quarantined_at is not None and use is not Use.CHECK:
             raise SecretsWithheld("this key is in quarantine")
-        stored = await repository.get_secret(self._session, row.id, user_id=row.user_id)
+        stored = sealed or await repository.get_secret(self._session, row.id, user_id=row.user_id)
         if stored is None or stored.secret_version != row.secret_version:
             raise VaultError("the secrets of this credential are missing")
-        sealed = SealedSecrets.from_row(stored.kid, wrapped_key=stored.wrapped_key, fields=stored.fields)
+        found = SealedSecrets.from_row(stored.kid, wrapped_key=stored.wrapped_key, fields=stored.fields)
         context = SealingContext(
             self._vault.instance_id,
             row.id,
@@ -80,4 +81,4 @@ class Safekeeping:
             row.environment,
             secret_version=stored.secret_version,
         )
-        return Secrets(self._vault.open(sealed, context=context))
+        return Secrets(self._vault.open(found, context=context))

@@ -26,7 +26,7 @@ from app.exchanges.errors import (
     UndeclaredCall,
 )
 from app.exchanges.http import ExchangeHttp, OutgoingRequest, Reply
-from app.exchanges.reading import Json, parse_json, parse_retry_after
+from app.exchanges.reading import PLAINLY, Expected, Json, Reading, Shape, parse_json, parse_retry_after
 from app.exchanges.retry import Attempts
 from app.exchanges.turns import KeyTurn
 from app.exchanges.types import (
@@ -50,7 +50,6 @@ _WORDS_CAP = 300
 _CODE_CAP = 60
 _LONG_TOKEN = re.compile(r"[A-Za-z0-9+/=%_-]{40,}")
 Query = Sequence[tuple[str, str]]
-Expected = Sequence[tuple[str, str]]  # (code, text fragment) of refusals that answer a probe's question with yes
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +123,7 @@ class ExchangeAdapter(ABC):
         Beyond `skew_limit_seconds` the reading says that calls are signed with the exchange's time. Raises ClockSkew
         when the clocks are farther apart than that can mend.
         """
-        reply, body = await self._send(self.clock_call, query=(), path={}, body=None, expected=())
+        reply, body = await self._send(self.clock_call, query=(), path={}, body=None, reading=PLAINLY)
         told = self.parse_server_time(reply, body)
         if told is None:
             return ClockReading(None, reply.latency_ms)
@@ -171,12 +170,14 @@ class ExchangeAdapter(ABC):
         path: Mapping[str, str] | None = None,
         body: Json = None,
         expected: Expected = (),
+        shape: Shape | None = None,
     ) -> Json:
         """Make one declared call, signed unless public, and return its body. Raises the error tree.
 
         `expected` names refusals that are a good answer here: "no such order" proves that orders may be cancelled.
+        An answer of the given `shape` is returned as the shape's type.
         """
-        _, answer = await self._send(call, query=query, path=path or {}, body=body, expected=expected)
+        _, answer = await self._send(call, query=query, path=path or {}, body=body, reading=Reading(expected, shape))
         return answer
 
     async def _collect(self, parts: Iterable[Part]) -> BalanceSheet:
@@ -184,7 +185,7 @@ class ExchangeAdapter(ABC):
         return await collect_accounts(parts, http=self.context.http)
 
     async def _send(
-        self, call: Call, *, query: Query, path: Mapping[str, str], body: Json, expected: Expected
+        self, call: Call, *, query: Query, path: Mapping[str, str], body: Json, reading: Reading
     ) -> tuple[Reply, Json]:
         """Make a declared call, a read again when it met passing weather; each attempt leaves its evidence."""
         if not self.may_ask(call):
@@ -193,23 +194,21 @@ class ExchangeAdapter(ABC):
         attempts = self.context.http.start_attempts(self.context.base_url, is_read=call.method == "GET" or call.reads)
         while True:
             try:
-                return await self._attempt(call, request, attempts=attempts, expected=expected)
+                return await self._attempt(call, request, attempts=attempts, reading=reading)
             except ExchangeUnavailable as error:
                 self._heed(error)
                 is_answered = self.evidence[-1].http_status is not None
                 if not await attempts.wait_to_retry(error, is_answered=is_answered):
                     raise
 
-    async def _attempt(
-        self, call: Call, request: OutgoingRequest, *, attempts: Attempts, expected: Expected
-    ) -> tuple[Reply, Json]:
+    async def _attempt(self, call: Call, request: OutgoingRequest, *, attempts: Attempts, reading: Reading) -> tuple[Reply, Json]:
         asked_at = self.context.clock()
         reply: Reply | None = None
         outcome = "internal"
         try:
             self._refuse_while_resting(call)
             reply = await self._transmit(request, call=call, attempts=attempts)
-            answer = self._judge(reply, call=call, expected=expected)
+            answer = self._judge(reply, call=call, reading=reading)
             outcome = "ok"
         except ClockSkew as error:
             self.context.offset.forget()
@@ -259,8 +258,10 @@ class ExchangeAdapter(ABC):
         headers = {"Content-Type": "application/json"} if body is not None else {}
         return OutgoingRequest(call.method, url, headers, content)
 
-    def _judge(self, reply: Reply, *, call: Call, expected: Expected = ()) -> Json:
+    def _judge(self, reply: Reply, *, call: Call, reading: Reading = PLAINLY) -> Json:
         """Return the body of a good answer; turn every other one into the error tree. The body decides, not the status."""
+        if reading.shape is not None and 200 <= reply.status < 300 and (shaped := reading.shape.read(reply.content)) is not None:
+            return shaped
         try:
             body = parse_json(reply.content)
         except ValueError:
@@ -269,7 +270,7 @@ class ExchangeAdapter(ABC):
         if refusal is None and 200 <= reply.status < 300:
             return body
         code, told = refusal or ("", "")
-        if refusal and any(code == wanted and text.lower() in told.lower() for wanted, text in expected):
+        if refusal and any(code == wanted and text.lower() in told.lower() for wanted, text in reading.expected):
             return body
         told = self._clean_words(told)
         row = next((row for row in self.refusals if row.matches(status=reply.status, code=code, text=told)), None)

@@ -13,6 +13,7 @@ keys: none of the three applies.
 
 import asyncio
 import random
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ DEADLINE_SECONDS = 10.0
 BYTE_CAP = 4 * 1024 * 1024
 USER_AGENT = "Mozilla/5.0 (compatible; Keydeck/0.1)"
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+_CONTROL = re.compile(r"[\x00-\x1f]")
 _HEADERS = {"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "identity"}
 
 
@@ -196,7 +198,7 @@ class ExchangeHttp:
             is_exact = built.url.raw_path == target.encode("ascii")
         except (ValueError, IndexError, httpx.InvalidURL):  # UnicodeError is a ValueError
             return None
-        breaks = any(ord(letter) < 32 for value in built.headers.values() for letter in value)
+        breaks = any(map(_CONTROL.search, built.headers.values()))
         return built if is_exact and not breaks else None
 
     async def _exchange(self, transport: httpx.AsyncBaseTransport, built: httpx.Request, *, call: str, started: float) -> Reply:

@@ -4,7 +4,6 @@ The limits are the exchange's own facts (`Exchange.host_limits`) and count per a
 `ExchangeHttp` is one way out.
 """
 
-from bisect import insort
 from collections.abc import Callable, Hashable, Sequence
 
 from app.exchanges.errors import RateLimited
@@ -12,45 +11,49 @@ from app.exchanges.turns import Sleep
 from app.exchanges.types import CallLimit
 
 WAIT_CAP_SECONDS = 3.0
+_GOOD_SHARE = 0.1  # of the limit's window
+_GOOD_CAP_SECONDS = 1.0
 
 
 class HostLimits:
-    """The calls of the last seconds, and those that already have a place in the next ones, per lane and limit.
+    """From which moment the next place is free, per lane and limit.
 
-    A rolling window and not a leaking bucket: a full bucket plus its refill could send twice the limit in one window.
+    Places lie `measure_spacing` apart and each is good for `measure_good`: calls that leave anywhere in their places
+    never exceed the limit in any window. Calls in a crowd would, when they arrive late and together with the next crowd.
     """
 
     def __init__(self, *, monotonic: Callable[[], float], sleep: Sleep, wait_cap_seconds: float = WAIT_CAP_SECONDS) -> None:
         self._monotonic = monotonic
         self._sleep = sleep
         self._wait_cap_seconds = wait_cap_seconds
-        self._places: dict[tuple[Hashable, CallLimit], list[float]] = {}
+        self._free_at: dict[tuple[Hashable, CallLimit], float] = {}
 
     async def wait_for_place(self, lane: Hashable, *, limits: Sequence[CallLimit], call: str, within_seconds: float) -> None:
         """Take the next place that every limit allows, and wait for it.
 
-        Raises RateLimited, with nothing taken, when the place is farther away than `within_seconds` or the cap.
+        Raises RateLimited, with nothing taken, when the place is farther away than `within_seconds` or the cap. A call
+        that wakes after its place has gone, because this process stood still, takes another one.
         """
-        now = self._monotonic()
-        windows = [(limit, self._forget_old((lane, limit), now)) for limit in limits]
-        place = max((_find_place(times, limit, now) for limit, times in windows), default=now)
-        wait = place - now
-        if wait > min(within_seconds, self._wait_cap_seconds):
-            raise RateLimited(call=call, retry_after_seconds=wait)
-        for _, times in windows:
-            insort(times, place)
-        if wait > 0:
-            await self._sleep(wait)
-
-    def _forget_old(self, key: tuple[Hashable, CallLimit], now: float) -> list[float]:
-        times = self._places.setdefault(key, [])
-        while times and times[0] <= now - key[1].seconds:
-            times.pop(0)
-        return times
+        ends_at = self._monotonic() + min(within_seconds, self._wait_cap_seconds)
+        good = min(map(measure_good, limits), default=0.0)
+        while limits:
+            now = self._monotonic()
+            place = max(now, *[self._free_at.get((lane, limit), now) for limit in limits])
+            if place > ends_at:
+                raise RateLimited(call=call, retry_after_seconds=place - now)
+            for limit in limits:
+                self._free_at[lane, limit] = place + measure_spacing(limit)
+            if place > now:
+                await self._sleep(place - now)
+            if self._monotonic() <= place + good:
+                return
 
 
-def _find_place(times: list[float], limit: CallLimit, now: float) -> float:
-    """Return the first moment from now at which fewer than `calls` of the places lie within the window before it."""
-    if len(times) < limit.calls:
-        return now
-    return max(now, times[-limit.calls] + limit.seconds)
+def measure_good(limit: CallLimit) -> float:
+    """Return for how many seconds a place below the limit is good."""
+    return min(limit.seconds * _GOOD_SHARE, _GOOD_CAP_SECONDS)
+
+
+def measure_spacing(limit: CallLimit) -> float:
+    """Return how many seconds lie between two places."""
+    return (limit.seconds + measure_good(limit)) / limit.calls

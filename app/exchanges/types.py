@@ -9,6 +9,8 @@ from datetime import datetime
 from decimal import Context, Decimal
 from enum import StrEnum
 
+import msgspec
+
 from app.masking import Secret
 
 _EXACT = Context(prec=200)
@@ -222,12 +224,12 @@ def add_exactly(first: Decimal, *more: Decimal) -> Decimal:
     """Add amounts without rounding: the usual 28 digits are too few for 18 places of a large holding."""
     total = first
     for amount in more:
-        total = _EXACT.add(total, amount)
+        if amount:
+            total = _EXACT.add(total, amount)
     return total
 
 
-@dataclass(frozen=True, slots=True)
-class Balance:
+class Balance(msgspec.Struct, frozen=True, gc=False):
     """One asset in one account of the exchange (spot, wallet …). `held` is in orders or locked."""
 
     account: str

@@ -9,10 +9,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from app.exchanges.limits import measure_good, measure_spacing
 from app.exchanges.types import CallLimit
 
-_GOOD_SHARE = 0.1  # of the limit's window
-_GOOD_CAP_SECONDS = 1.0
 _LOT_CAP = 8
 _AHEAD_CAP = 4
 _LOT_SECONDS = 0.5
@@ -44,11 +43,11 @@ class Places:
     @property
     def good_seconds(self) -> float:
         """How long a place is good for."""
-        return min(_measure_good(limit) for limit in self.limits)
+        return min(map(measure_good, self.limits))
 
     @property
     def spacing_seconds(self) -> float:
-        return max((limit.seconds + _measure_good(limit)) / limit.calls for limit in self.limits)
+        return max(map(measure_spacing, self.limits))
 
     def take(self) -> Place | None:
         """Take the first place that is still good; None when none is left."""
@@ -80,7 +79,3 @@ class Places:
             opens_at = told_at + offset
             ends_at = max(asked_at + offset + self.good_seconds / 2, opens_at)
             self._free.append(Place(opens_at, ends_at, ends_at + self.good_seconds / 2))
-
-
-def _measure_good(limit: CallLimit) -> float:
-    return min(limit.seconds * _GOOD_SHARE, _GOOD_CAP_SECONDS)

@@ -1,13 +1,16 @@
 """What the server fetches by itself between two checks, and how many keys it asks at once; on both databases."""
 
 import asyncio
+import contextlib
 import itertools
+from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import Engine, event
 
 from app.credentials.background import count_places
 from app.credentials.models import Credential
@@ -69,6 +72,41 @@ async def test_bad_weather_over_balances_alone_keeps_them_and_tries_again(bench:
     clear = await look(bench, view)
     assert (clear.balances.failure_code, clear.balances.fetched_at) == (None, clock.now)
     assert await count_checks(bench) == {}
+
+
+async def test_balances_of_a_batch_are_stored_at_once_but_for_a_mark_that_is_gone(
+    bench: Bench, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    views = [await bench.connect("hitbtc", scenario) for scenario in ("read-only", "empty", "large", "read-trade")]
+    clock.advance(minutes=6)
+    worker = make_worker(bench)
+    batch = await worker.claim("hitbtc/sandbox/0")
+    assert len(batch) == 4
+    released, arrived = hold_balances(bench, monkeypatch)
+    work = asyncio.create_task(worker.work(batch))
+    await wait_until(lambda: len(arrived) == 4)
+    await bench.execute("UPDATE credentials SET secret_version = secret_version + 1 WHERE id = :id", id=views[0].id)
+    statements: list[str] = []
+    with listen_to(bench.state.database.engine.sync_engine, statements):
+        released.set()
+        await work
+    assert len([text for text in statements if "UPDATE credentials" in text]) == 1
+    assert len([text for text in statements if "credential_balances" in text]) == 1
+    ages = [clock.now - (await look(bench, view)).balances.fetched_at for view in views]
+    assert [age.total_seconds() > 0 for age in ages] == [True, False, False, False], "the key was replaced meanwhile"
+    assert [(await look(bench, view)).balances.sheet for view in views[1:]] == [view.balances.sheet for view in views[1:]]
+
+
+@contextlib.contextmanager
+def listen_to(engine: Engine, statements: list[str]) -> Iterator[None]:
+    """Note every statement that the engine executes."""
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        statements.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    yield
+    event.remove(engine, "before_cursor_execute", note)
 
 
 async def test_as_many_keys_are_asked_at_once_as_the_exchange_s_limits_bear(bench: Bench, clock: FakeClock) -> None:

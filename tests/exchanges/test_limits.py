@@ -1,5 +1,7 @@
 """The limits per host: no window ever holds more calls than allowed, and no call waits for long."""
 
+import itertools
+
 import pytest
 
 from app.exchanges.errors import RateLimited
@@ -52,14 +54,35 @@ async def test_no_window_holds_more_than_allowed() -> None:
 async def test_a_place_too_far_away_is_refused_unsent_and_taken_by_nobody() -> None:
     bench, limit = Bench(), CallLimit(1, seconds=2)
     assert await bench.ask(limit) == 1000
-    assert await bench.ask(limit) == 1002
+    assert await bench.ask(limit) == pytest.approx(1002.2)
     with pytest.raises(RateLimited) as caught:
         await bench.ask(limit)
-    assert caught.value.retry_after_seconds == pytest.approx(4)
+    assert caught.value.retry_after_seconds == pytest.approx(4.4)
     with pytest.raises(RateLimited):
         await bench.ask(limit, within_seconds=0.5)
     bench.now += 2
-    assert await bench.ask(limit) == 1004
+    assert await bench.ask(limit) == pytest.approx(1004.4)
+
+
+async def test_a_call_that_stood_still_takes_another_place() -> None:
+    """A process that was stopped, or starved, must not send at once what it had spread over a second."""
+    now = [1000.0]
+    left: list[float] = []
+    slept: list[float] = []
+
+    async def oversleep(seconds: float) -> None:
+        now[0] += seconds + (0.0 if slept else 2.0)
+        slept.append(seconds)
+
+    limits = HostLimits(monotonic=lambda: now[0], sleep=oversleep)
+    for _ in range(4):
+        await limits.wait_for_place(ORIGIN, limits=[CallLimit(2)], call="GET /", within_seconds=10)
+        left.append(now[0])
+    assert all(later - earlier >= 0.5 for earlier, later in itertools.pairwise(left)), left
+    assert left[1] > 1002.5, "the first place had gone: another one was taken"
+    now[0] = left[-1] + 0.1
+    with pytest.raises(RateLimited):
+        await limits.wait_for_place(ORIGIN, limits=[CallLimit(2)], call="GET /", within_seconds=0.3)
 
 
 async def test_hosts_do_not_share() -> None:

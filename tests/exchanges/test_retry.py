@@ -1,20 +1,31 @@
 """Repeats: reads only, twice at most, within one deadline and a budget, and each attempt leaves its evidence."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import httpx
 import pytest
 
 from app.exchanges.adapter import ExchangeAdapter
-from app.exchanges.breaker import FAILURES_TO_OPEN
+from app.exchanges.breaker import FAILURES_TO_OPEN, Admission
 from app.exchanges.errors import ExchangeError, KeyRefused, RateLimited, Resting, Unreachable
 from app.exchanges.retry import RetryBudget
-from app.exchanges.types import Call
+from app.exchanges.traffic import Lane, LocalTraffic
+from app.exchanges.types import Call, CallLimit
 from tests.exchanges.stage import KINDS, SLUGS, FakeExchange, LeapClock, load_fixture, make_adapter, make_response
 
 GOOD = "good"
+
+
+class Unlimited(LocalTraffic):
+    """Breakers without limits."""
+
+    def admit(
+        self, lane: Lane, *, limits: Sequence[CallLimit], call: str, within_seconds: float
+    ) -> AbstractAsyncContextManager[Admission]:
+        return super().admit(lane, limits=(), call=call, within_seconds=within_seconds)
 
 
 class Bench:
@@ -27,7 +38,9 @@ class Bench:
         self.adapter = make_adapter(
             KINDS[slug], fixture, httpx.MockTransport(self.answer), deadline_seconds=deadline_seconds, probes="all"
         )
-        self.clock: LeapClock = self.adapter.context.http.monotonic.__self__  # type: ignore[attr-defined]  # the stage's clock
+        http = self.adapter.context.http
+        self.clock: LeapClock = http.monotonic.__self__  # type: ignore[attr-defined]  # the stage's clock
+        http.traffic = Unlimited(monotonic=self.clock.read, sleep=self.clock.sleep)  # every wait is one before a repeat
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         good = self.fake.answer(request)

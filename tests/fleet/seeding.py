@@ -17,10 +17,14 @@ from tests.fleet.exchange import write_fleet_keys
 PEOPLE = 20
 
 
-async def seed(app: FastAPI, counts: Mapping[str, int], *, within_seconds: float) -> dict[str, str]:
-    """Store so many credentials of each exchange, due within that time; return the access key of each by its id."""
+async def seed(app: FastAPI, counts: Mapping[str, int], *, within_seconds: float, owner_id: str | None = None) -> dict[str, str]:
+    """Store so many credentials of each exchange, due within that time; return the access key of each by its id.
+
+    They belong to people who are made for it and, in turn with them, to `owner_id`.
+    """
     state, now = app.state, app.state.clock()
     users = [{"id": create_id("usr"), "email": f"trader{number}@example.org"} for number in range(PEOPLE)]
+    owners = [*(user["id"] for user in users), *([owner_id] if owner_id else [])]
     credentials: list[dict[str, Any]] = []
     secrets: list[dict[str, Any]] = []
     keys: dict[str, str] = {}
@@ -28,7 +32,7 @@ async def seed(app: FastAPI, counts: Mapping[str, int], *, within_seconds: float
         safe = Safekeeping(session, vault=state.vault)
         for exchange, count in counts.items():
             for number, (access_key, secret) in enumerate(write_fleet_keys(exchange, count)):
-                owner, credential_id = users[number % PEOPLE]["id"], create_id("crd")
+                owner, credential_id = owners[number % len(owners)], create_id("crd")
                 entered = {"api_key": Secret(access_key), "secret_key": Secret(secret)}
                 where = {"exchange": exchange, "environment": "live"}
                 sealed = safe.seal(entered, credential_id=credential_id, user_id=owner, secret_version=1, now=now, **where)

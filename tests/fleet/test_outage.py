@@ -1,7 +1,9 @@
 """Ten minutes without an exchange, 500 keys: it is asked once in 30 seconds, nothing is lost, and its return brings no rush."""
 
 import itertools
+import re
 from collections.abc import AsyncIterator
+from datetime import datetime
 
 import httpx
 import pytest
@@ -20,10 +22,13 @@ from tests.fleet.exchange import make_sandbox
 from tests.fleet.judge import SeenCall, find_peaks
 from tests.fleet.seeding import seed
 from tests.fleet.virtual_time import VirtualTime
+from tests.pages import Page
+from tests.people import SignedIn
 
 KEYS = 500
 ROUND_SECONDS = 5
 AWAY_SECONDS = 600
+AMOUNTS = re.compile(r"(\d\S* BTC \S+ ETH) (?:\d+ assets · )?(?:(\d+) min ago|just now|\d+ s ago|as of (\d\d):(\d\d))")
 URL = "http://127.0.0.1:9/hitbtc"
 
 
@@ -88,18 +93,48 @@ async def count(app: FastAPI, where: str) -> int:
         return int(found.scalar_one())
 
 
+async def read_cards(signed_in: SignedIn) -> dict[str, str]:
+    """Return the text of every card of the credentials page, which must answer, by the key's name."""
+    page = Page(await signed_in.client.get("/credentials"))
+    assert page.status == 200
+    cards = page.find(tag="article", cls="credential-card")
+    return {next(one.text for one in card.walk() if one.tag == "h3"): card.text for card in cards}
+
+
+def assert_last_known(before: dict[str, str], after: dict[str, str], *, older_by: int, now: datetime) -> None:
+    """See the same amounts as before the outage on every card, and that they are so many minutes older."""
+    assert len(before) > KEYS / 30
+    for name, card in after.items():
+        amounts, age = read_amounts(before[name], now)
+        kept, aged = read_amounts(card, now)
+        assert kept == amounts
+        assert age + older_by - 1 <= aged <= age + older_by + 1
+
+
+def read_amounts(card: str, now: datetime) -> tuple[str, int]:
+    """Return a card's amounts, and how many minutes old it says they are."""
+    found = AMOUNTS.search(card)
+    assert found is not None, card
+    if found[3]:  # a refresh has failed since: the card says the time of day
+        return found[1], (now.hour * 60 + now.minute - int(found[3]) * 60 - int(found[4])) % 1440
+    return found[1], int(found[2] or 0)
+
+
 @pytest.mark.timeout(600)
 async def test_an_exchange_that_is_away_is_asked_now_and_then_and_comes_back_to_no_rush(
-    app: FastAPI, exchange: Exchange, clock: FakeClock
+    app: FastAPI, exchange: Exchange, clock: FakeClock, signed_in: SignedIn
 ) -> None:
     time = VirtualTime(clock)
-    await seed(app, {"hitbtc": KEYS}, within_seconds=300)
+    await seed(app, {"hitbtc": KEYS}, within_seconds=300, owner_id=signed_in.user_id)
     worker = make_worker(app, exchange, time)
     await run_rounds(worker, time, seconds=600)
     assert await count(app, "document IS NOT NULL AND failed_at IS NULL") == KEYS
 
     exchange.is_away, went_away = True, time.monotonic()
-    await run_rounds(worker, time, seconds=AWAY_SECONDS)
+    known = await read_cards(signed_in)
+    for minutes in (5, 10):
+        await run_rounds(worker, time, seconds=AWAY_SECONDS / 2)
+        assert_last_known(known, await read_cards(signed_in), older_by=minutes, now=clock.now)
     asked = [call.began - went_away for call in exchange.calls if call.away]
     first, probes = [at for at in asked if at < 40], [at for at in asked if at >= 40]
     assert len(first) <= 40, "what was under way, until the breaker opened"

@@ -5,7 +5,7 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import replace
 
-from app.exchanges.adapter import ExchangeAdapter, Expected, Query, Refusal
+from app.exchanges.adapter import ExchangeAdapter, Query, Refusal
 from app.exchanges.errors import (
     AccountBlocked,
     BadSignature,
@@ -18,7 +18,7 @@ from app.exchanges.errors import (
     RateLimited,
 )
 from app.exchanges.http import OutgoingRequest
-from app.exchanges.reading import Json, parse_amount, parse_asset, parse_public_key, parse_rows
+from app.exchanges.reading import Expected, Json, Shape, parse_amount, parse_asset, parse_public_key, parse_rows
 from app.exchanges.types import (
     AccessPlan,
     Balance,
@@ -166,14 +166,15 @@ class BitexbitAdapter(ExchangeAdapter):
         path: Mapping[str, str] | None = None,
         body: Json = None,
         expected: Expected = (),
+        shape: Shape | None = None,
     ) -> Json:
         """A late number is answered like a bad key, so a first 401 is asked once more with a fresh number."""
         try:
-            return await super()._ask(call, query=query, path=path, body=body, expected=expected)
+            return await super()._ask(call, query=query, path=path, body=body, expected=expected, shape=shape)
         except ExchangeError:
             if not self.evidence or self.evidence[-1].http_status != 401:
                 raise
-        return await super()._ask(call, query=query, path=path, body=body, expected=expected)
+        return await super()._ask(call, query=query, path=path, body=body, expected=expected, shape=shape)
 
     async def check(self) -> KeyReport:
         """Probe each right the policy lets us probe; what moves coupons and transfers cannot be known."""

@@ -7,6 +7,8 @@ import re
 import uuid
 from dataclasses import replace
 
+import msgspec
+
 from app.exchanges.adapter import ExchangeAdapter, Refusal
 from app.exchanges.errors import (
     AccountBlocked,
@@ -23,7 +25,7 @@ from app.exchanges.errors import (
     UnexpectedReply,
 )
 from app.exchanges.http import OutgoingRequest
-from app.exchanges.reading import Json, parse_amount, parse_asset, parse_public_key, parse_rows
+from app.exchanges.reading import Json, Shape, parse_amount, parse_asset, parse_public_key, parse_rows
 from app.exchanges.types import (
     AccessPlan,
     Balance,
@@ -107,6 +109,19 @@ _BOXES = (
     ),
     PermissionBox("Status", None, BOTH, "A key that is OFF cannot be used.", always=True),
 )
+
+
+class _Row(msgspec.Struct, gc=False):
+    """What one account holds of one asset; the parts held are those of `_HELD`."""
+
+    currency: str
+    available: str
+    reserved: str = "0"
+    reserved_margin: str = "0"
+    cross_margin_reserved: str = "0"
+
+
+_USUAL_BALANCES = Shape(list[_Row])
 
 
 class HitbtcAdapter(ExchangeAdapter):
@@ -242,13 +257,20 @@ class HitbtcAdapter(ExchangeAdapter):
 
     async def _fetch_account(self, account: str, call: Call) -> list[Balance]:
         label = call.label
-        rows = parse_rows(await self._ask(call), call=label)
         return [
             Balance(
                 account,
-                parse_asset(row.get("currency"), call=label),
-                parse_amount(row.get("available"), call=label),
-                add_exactly(*[parse_amount(row.get(part, "0"), call=label) for part in _HELD]),
+                parse_asset(currency, call=label),
+                parse_amount(available, call=label),
+                add_exactly(*[parse_amount(amount, call=label) for amount in held]),
             )
-            for row in rows
+            for currency, available, *held in await self._ask_rows(call)
         ]
+
+    async def _ask_rows(self, call: Call) -> list[tuple[Json, ...]]:
+        """Return (currency, available, held, held, held) of every row."""
+        body = await self._ask(call, shape=_USUAL_BALANCES)
+        if isinstance(body, list) and body and isinstance(body[0], _Row):
+            return [(row.currency, row.available, row.reserved, row.reserved_margin, row.cross_margin_reserved) for row in body]
+        rows = parse_rows(body, call=call.label)
+        return [(row.get("currency"), row.get("available"), *[row.get(part, "0") for part in _HELD]) for row in rows]

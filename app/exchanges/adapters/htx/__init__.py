@@ -10,7 +10,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
+from typing import Literal
 
+import msgspec
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_der_private_key
@@ -38,7 +40,7 @@ from app.exchanges.errors import (
     UnexpectedReply,
 )
 from app.exchanges.http import OutgoingRequest, Reply
-from app.exchanges.reading import Json, parse_amount, parse_asset, parse_public_key, parse_rows
+from app.exchanges.reading import Json, Shape, parse_amount, parse_asset, parse_public_key, parse_rows
 from app.exchanges.types import (
     Answer,
     Balance,
@@ -58,6 +60,30 @@ _PEM = re.compile(r"-----BEGIN [A-Z ]+-----(.+?)-----END [A-Z ]+-----", re.DOTAL
 _SEEN_IP = re.compile(r"\]?\s*[:：]\s*([0-9a-fA-F.:]{3,45})\s*$")
 _DIGITS_CAP = 30  # of a user's or account's number: it goes back to HTX in the next URL
 _NO_PERMISSION = "api-signature-not-valid"  # the code under which HTX says "API key has no permission"
+
+
+class _Row(msgspec.Struct, gc=False):
+    """What one account holds of one asset, in one way (trade, frozen, …)."""
+
+    currency: str
+    type: str
+    balance: str
+
+
+class _Account(msgspec.Struct):
+    """The rows of an account."""
+
+    list: list[_Row]
+
+
+class _Balances(msgspec.Struct):
+    """The usual answer of the balance call."""
+
+    status: Literal["ok"]
+    data: _Account
+
+
+_USUAL_BALANCES = Shape(_Balances)
 
 
 class HtxAdapter(ExchangeAdapter):
@@ -197,15 +223,22 @@ class HtxAdapter(ExchangeAdapter):
             return None
         return self.context.clock() + timedelta(days=max(days, 1))
 
+    async def _ask_rows(self, number: str) -> list[tuple[Json, Json, Json]]:
+        """Return (type, currency, balance) of the rows of an account that are not zero: of 1,500 rows most are."""
+        body = await self._ask(BALANCE, path={"account_id": number}, shape=_USUAL_BALANCES)
+        if isinstance(body, _Balances):
+            return [(row.type, row.currency, row.balance) for row in body.data.list if row.balance != "0"]
+        data = body.get("data")
+        rows = parse_rows(data.get("list") if isinstance(data, dict) else None, call=BALANCE.label)
+        return [(row.get("type"), row.get("currency"), row.get("balance")) for row in rows if row.get("balance") != "0"]
+
     async def _fetch_account(self, name: str, number: str) -> list[Balance]:
-        data, call = (await self._ask(BALANCE, path={"account_id": number})).get("data"), BALANCE.label
-        rows = parse_rows(data.get("list") if isinstance(data, dict) else None, call=call)
+        call = BALANCE.label
         available: dict[str, Decimal] = {}
         held: dict[str, Decimal] = {}
-        for row in rows:
-            kind, text = row.get("type"), row.get("balance")
-            if text != "0" and isinstance(kind, str) and (kind == _AVAILABLE or kind in _HELD):  # most of 1,500 rows are zero
-                asset, amount = parse_asset(row.get("currency"), call=call), parse_amount(text, call=call)
+        for kind, currency, text in await self._ask_rows(number):
+            if isinstance(kind, str) and (kind == _AVAILABLE or kind in _HELD):
+                asset, amount = parse_asset(currency, call=call), parse_amount(text, call=call)
                 side = available if kind == _AVAILABLE else held
                 side[asset] = add_exactly(side[asset], amount) if asset in side else amount
         return [

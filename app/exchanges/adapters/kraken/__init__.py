@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from app.exchanges.adapter import ExchangeAdapter, Expected, Query
+from app.exchanges.adapter import ExchangeAdapter, Query
 from app.exchanges.adapters.kraken.assets import place_asset
 from app.exchanges.adapters.kraken.facts import (
     BALANCES,
@@ -28,7 +28,7 @@ from app.exchanges.adapters.kraken.facts import (
 )
 from app.exchanges.errors import BadSignature, ClockSkew, ExchangeError, PermissionMissing, UnexpectedReply
 from app.exchanges.http import OutgoingRequest, Reply
-from app.exchanges.reading import Json, parse_amount, parse_asset, parse_public_key
+from app.exchanges.reading import Expected, Json, Shape, parse_amount, parse_asset, parse_public_key
 from app.exchanges.types import Answer, Balance, BalanceSheet, Call, Grant, KeyReport, Permission, Proof, add_exactly
 
 _UNKNOWN_METHOD = "EGeneral:Unknown method"
@@ -77,13 +77,14 @@ class KrakenAdapter(ExchangeAdapter):
         path: Mapping[str, str] | None = None,
         body: Json = None,
         expected: Expected = (),
+        shape: Shape | None = None,
     ) -> Json:
         """A number that another program's call overtook is refused: a first refusal is asked once more with a later one."""
         try:
-            return await super()._ask(call, query=query, path=path, body=body, expected=expected)
+            return await super()._ask(call, query=query, path=path, body=body, expected=expected, shape=shape)
         except ClockSkew:
             pass
-        return await super()._ask(call, query=query, path=path, body=body, expected=expected)
+        return await super()._ask(call, query=query, path=path, body=body, expected=expected, shape=shape)
 
     async def check(self) -> KeyReport:
         """Ask Kraken what the key may do; where it does not tell, prove what reading can prove."""
