@@ -1,5 +1,6 @@
 """Where the database's schema stands, and how it is brought to the newest revision."""
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -14,8 +15,9 @@ _MIGRATION_LOCK = 20261121  # any number, as long as every version uses the same
 _ALEMBIC_INI = Path(__file__).resolve().parent.parent / "alembic.ini"
 
 
+@cache
 def read_head() -> str:
-    """Return the newest revision that this version of Keydeck knows."""
+    """Return the newest revision that this version of Keydeck knows. Read once: the files are part of the version."""
     return str(ScriptDirectory.from_config(Config(str(_ALEMBIC_INI))).get_current_head())
 
 

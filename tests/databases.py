@@ -10,9 +10,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import create_engine, pool, text
+from sqlalchemy import create_engine, pool
 
 from app.masking import Secret
 
@@ -55,6 +56,7 @@ class PostgresCluster:
         self.folder = folder
         self.programs = programs
         self._names = itertools.count(1)
+        self._admin: psycopg.Connection = None  # type: ignore[assignment]  # until the cluster has started
 
     @classmethod
     @contextlib.contextmanager
@@ -65,6 +67,8 @@ class PostgresCluster:
             cluster._create()
             yield cluster
         finally:
+            if cluster._admin is not None:
+                cluster._admin.close()
             cluster._run("pg_ctl", "-D", str(folder / "data"), "-m", "immediate", "stop", check=False)
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -86,7 +90,8 @@ class PostgresCluster:
         )
         options = f"-k {self.folder} -c listen_addresses='' -c fsync=off -c max_connections=200 -c timezone=UTC"
         self._run("pg_ctl", "-D", str(self.folder / "data"), "-w", "-l", str(self.folder / "log"), "-o", options, "start")
-        self._execute("postgres", "CREATE DATABASE template_keydeck")
+        self._admin = psycopg.connect(host=str(self.folder), user="keydeck", dbname="postgres", autocommit=True)
+        self._admin.execute("CREATE DATABASE template_keydeck")
         migrate(self._url("template_keydeck"))
 
     def _run(self, program: str, *arguments: str, check: bool = True) -> None:
@@ -98,16 +103,10 @@ class PostgresCluster:
     def _url(self, name: str) -> str:
         return f"postgresql+psycopg://keydeck@/{name}?host={self.folder}"
 
-    def _execute(self, database: str, statement: str) -> None:
-        engine = create_engine(self._url(database), poolclass=pool.NullPool, isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            connection.execute(text(statement))
-        engine.dispose()
-
     @contextlib.contextmanager
     def create_database(self, *, template: str = "template_keydeck") -> Iterator[Secret]:
         """Give the URL of a fresh database, migrated unless another template is named."""
         name = f"test_{getpass.getuser()}_{next(self._names)}"
-        self._execute("postgres", f"CREATE DATABASE {name} TEMPLATE {template}")
+        self._admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
         yield Secret(self._url(name))
-        self._execute("postgres", f"DROP DATABASE {name} WITH (FORCE)")
+        self._admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())

@@ -43,7 +43,7 @@ _ANSWERS = {
     "ip_not_allowed": "Refused: this server's address is not allowed",
     "account_blocked": "Refused: the account is blocked",
     "waiting": "Refused: not confirmed by e-mail yet",
-    "rate_limited": "Asked to slow down",
+    "rate_limited": "Limit reached",
     "maintenance": "Closed for maintenance",
     "unreachable": "No answer in time",
     "exchange_unavailable": "Failed at the exchange",

@@ -120,10 +120,11 @@ WORDS: Mapping[str, Words] = {
         who_acts=NOBODY,
     ),
     "rate_limited": Words(
-        cause="{exchange} asks us to slow down.",
+        cause="The limit on calls to {exchange} is reached for the moment.",
         remedy="There is nothing to do: checks go on more slowly.",
-        reply="{exchange} asked us to send fewer requests. Nothing is wrong with your key; checks go on more slowly for a while.",
-        operator="The exchange limits this server's requests. If it lasts, raise KEYDECK_CHECK_INTERVAL_SECONDS.",
+        reply="The limit on calls to {exchange} was reached. Nothing is wrong with your key; checks go on more slowly.",
+        operator="The exchange refuses more calls from here, or Keydeck keeps below its limit. If it lasts, add ways out "
+        "(KEYDECK_EGRESS) or raise KEYDECK_CHECK_INTERVAL_SECONDS.",
         who_acts=NOBODY,
     ),
     "maintenance": Words(

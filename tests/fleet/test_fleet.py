@@ -26,7 +26,7 @@ from tests.fleet.seeding import seed
 
 COUNTS = {"bitexbit": 1800, "hitbtc": 120, "htx": 80} if IS_FULL else {"bitexbit": 40, "hitbtc": 20, "htx": 20}
 CHECK_SECONDS = 300 if IS_FULL else 60
-BALANCE_SECONDS = 150 if IS_FULL else 45
+BALANCE_SECONDS = 200 if IS_FULL else 45
 RUN_SECONDS = 600.0 if IS_FULL else 90.0
 WORKERS = ["east", "north", "west"]
 pytestmark = [pytest.mark.postgresql, pytest.mark.timeout(1500 if IS_FULL else 400)]
