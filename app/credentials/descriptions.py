@@ -13,6 +13,7 @@ from app.credentials.repository import CheckRow, CredentialRow
 from app.credentials.status import CheckFacts, StatusFacts, Verdict, compute_status, is_checking
 from app.credentials.verdict import Blame
 from app.credentials.views import Advice, BalancesView, CheckView, CredentialView, SupportCredentialView
+from app.exchanges.errors import UnexpectedReply
 from app.exchanges.registry import Exchanges
 from app.exchanges.types import AccessPlan, Environment, Exchange, Grant, Permission
 
@@ -118,6 +119,7 @@ def describe_check(check: KeyCheck, *, exchange: Exchange, egress: tuple[str, ..
         evidence=read_evidence(check.evidence),
         advice=advice,
         grants=grants,
+        told="" if check.code == UnexpectedReply.code else check.told,  # those words are mostly ours
     )
 
 

@@ -126,7 +126,7 @@ def choose_tone(view: CredentialView) -> str:
 
 
 def choose_refusal_tone(advice: Advice) -> str:
-    return {"trader": "danger", "nobody": "idle"}.get(advice.who_acts, "warn")
+    return {"trader": "danger", "nobody": "idle", "exchange": "idle"}.get(advice.who_acts, "warn")
 
 
 def describe_status(view: CredentialView, *, now: datetime) -> str:

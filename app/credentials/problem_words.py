@@ -7,7 +7,7 @@ tick boxes), {addresses} (this server's), {ends}, {skew}. A test demands an entr
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-TRADER, NOBODY, OPERATOR = "trader", "nobody", "operator"
+TRADER, NOBODY, EXCHANGE, OPERATOR = "trader", "nobody", "exchange", "operator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Words:
     @property
     def is_mended_there(self) -> bool:
         """Whether the next step is taken on the exchange's page of keys."""
-        return self.who_acts == TRADER and self.action in ("guide", "replace", "copy_address", "watch_only")
+        return self.who_acts == TRADER and self.action in ("guide", "replace", "copy_address", "watch_only", "recheck")
 
 
 WORDS: Mapping[str, Words] = {
@@ -103,11 +103,14 @@ WORDS: Mapping[str, Words] = {
         action="recheck",
     ),
     "waiting": Words(
-        cause="{exchange} waits for you to confirm the key.",
-        remedy="Follow the link in the e-mail {exchange} sent you (look in spam too), then check again.",
-        reply="{exchange} sent you an e-mail to confirm the rights of your key. Follow its link; until then {trade} is not "
-        "active. Look in your spam folder too. Then press Check now in Keydeck.",
-        operator="The trader has not yet followed the exchange's confirmation e-mail.",
+        cause="Balances work, orders do not yet: {exchange} waits for you to confirm the key, or {trade} is not ticked.",
+        remedy="Follow the link in the e-mail {exchange} sent you (look in spam too); Keydeck looks again by itself. If there "
+        "is no such e-mail, edit the key at {exchange}, tick {trade} and save.",
+        reply="Your {exchange} key may not trade yet. {exchange} sends an e-mail to confirm the rights of a new key: follow its "
+        "link (look in your spam folder too). If there is no such e-mail, edit the key at {exchange}, tick {trade} and save. "
+        "Then press Check now in Keydeck.",
+        operator="A new key may not trade yet: its trader has not followed the exchange's confirmation e-mail, or did not tick "
+        "the box. It is looked at more often for a day.",
         action="recheck",
     ),
     "exchange_unavailable": Words(
@@ -117,7 +120,7 @@ WORDS: Mapping[str, Words] = {
         "Keydeck keeps trying and shows the last known values with their age.",
         operator="The exchange answers with its own failures. If it is one exchange for all traders, wait; if all of them, "
         "look at the network.",
-        who_acts=NOBODY,
+        who_acts=EXCHANGE,
     ),
     "rate_limited": Words(
         cause="The limit on calls to {exchange} is reached for the moment.",
@@ -132,7 +135,7 @@ WORDS: Mapping[str, Words] = {
         remedy="Your key is not the problem. Keydeck tries again until {exchange} is back.",
         reply="{exchange} is closed for maintenance. Your key is not the problem; Keydeck tries again until {exchange} is back.",
         operator="The exchange announces maintenance. Nothing to do on this server.",
-        who_acts=NOBODY,
+        who_acts=EXCHANGE,
     ),
     "unreachable": Words(
         cause="{exchange} did not answer in time.",
@@ -145,12 +148,31 @@ WORDS: Mapping[str, Words] = {
         action="recheck",
     ),
     "clock_skew": Words(
-        cause="This server's clock is off by {skew}.",
+        cause="{exchange} finds this server's clock wrong{skew}.",
         remedy="Tell the operator of this server. Nothing is wrong with your key.",
         reply="The clock of our server is off, so {exchange} refuses our requests. Nothing is wrong with your key; our "
         "operator is setting the clock.",
         operator="The exchange finds this server's clock wrong. Switch on time synchronisation (NTP) and check the time.",
         who_acts=OPERATOR,
+    ),
+    "number_refused": Words(
+        cause="{exchange} has seen this key in use by another program.",
+        remedy="Each call of a key needs a higher number than the last, and two programs overtake each other. Create a key at "
+        "{exchange} for Keydeck alone and put it in here.",
+        reply="Another program uses the same {exchange} key, and {exchange} then refuses our calls: each must carry a higher "
+        "number than the last. Create a key at {exchange} for Keydeck alone and put it in with Replace key in Keydeck.",
+        operator="The exchange wants numbers that rise per key and has seen a higher one: another program uses the key. Only the "
+        "trader can mend this. If it meets many keys at once, another server may use a copy of this database.",
+        action="replace",
+    ),
+    "request_refused": Words(
+        cause="{exchange} refuses what Keydeck asked of it.",
+        remedy="Your key is not the problem. Tell the operator if it stays like this.",
+        reply="{exchange} refuses a question that our software asked. Nothing is wrong with your key; our operator can see it.",
+        operator="The exchange knows the call and refuses what it says: a fault of Keydeck, or the exchange has changed its API. "
+        "Look for a newer version of Keydeck.",
+        who_acts=OPERATOR,
+        action="recheck",
     ),
     "unexpected_reply": Words(
         cause="{exchange} answered in a way Keydeck does not know.",

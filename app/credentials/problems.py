@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from app.credentials.problem_words import DOUBTS, NOBODY, UNEXPECTED_ADDRESS, UNSTORED, WORDS, Words
+from app.credentials.problem_words import DOUBTS, EXCHANGE, NOBODY, UNEXPECTED_ADDRESS, UNSTORED, WORDS, Words
 from app.credentials.views import Advice
 from app.exchanges.types import Answer, Exchange, Grant, Permission
 
@@ -23,10 +23,18 @@ _BOX_NAMES = {
 _NOTHING_WORKS = (
     "This key has no permission that Keydeck can use.",
     "At {exchange}, edit the key, tick what the guide shows for your plan, leave {withdraw} empty and save. Then check again.",
+    (
+        "Your {exchange} key has no permission that Keydeck can use. At {exchange}, edit the key, tick what Keydeck's guide "
+        "shows for your plan, leave {withdraw} empty and save. Then press Check now in Keydeck."
+    ),
 )
 _READ_MISSING = (
     "This key may not read balances.",
     "At {exchange}, edit the key, tick {read} and save, then check again.",
+    (
+        "Your {exchange} key may not read balances. At {exchange}, edit the key, tick {read} and save; leave {withdraw} empty. "
+        "Then press Check now in Keydeck."
+    ),
 )
 
 
@@ -56,15 +64,13 @@ class _Texts:
 def advise(code: str, *, exchange: Exchange, about: Circumstances | None = None) -> Advice:
     """Return what a person reads for a problem code. An unknown code gets the words of `internal`."""
     given = about or Circumstances()
-    words = _admit_doubt(find_words(code), code=code, exchange=exchange)
-    if words.who_acts == NOBODY and not given.is_stored:
+    words = _choose_words(code, exchange=exchange, given=given)
+    if words.who_acts in (NOBODY, EXCHANGE) and not given.is_stored:
         words = replace(words, remedy=UNSTORED)
-    if code == "permission_missing":
-        words = _choose_missing(words, given.grants)
     if code == "ip_not_allowed" and given.seen_ip and given.egress and given.seen_ip not in given.egress:
         words = replace(words, remedy=f"{words.remedy} {UNEXPECTED_ADDRESS}")
     texts = _collect_texts(exchange, given)
-    copy = ", ".join(_list_addresses(given)) if words.action == "copy_address" else ""
+    copy = ", ".join(_list_addresses(given)) if "{addresses}" in words.remedy else ""
     return Advice(
         code=code,
         cause=texts.fill(words.cause),
@@ -80,7 +86,7 @@ def advise(code: str, *, exchange: Exchange, about: Circumstances | None = None)
 def support_reply(code: str, *, exchange: Exchange, about: Circumstances | None = None) -> str:
     """Return a reply that support can send to the customer. It never holds an address the exchange told."""
     given = replace(about or Circumstances(), seen_ip=None)
-    return _collect_texts(exchange, given).fill(_admit_doubt(find_words(code), code=code, exchange=exchange).reply)
+    return _collect_texts(exchange, given).fill(_choose_words(code, exchange=exchange, given=given).reply)
 
 
 def tell_operator(code: str) -> str:
@@ -114,6 +120,12 @@ def find_transfer_box(exchange: Exchange) -> str:
     return find_box(exchange, Permission.TRANSFER if own else Permission.TRADE)
 
 
+def _choose_words(code: str, *, exchange: Exchange, given: Circumstances) -> Words:
+    """Return the words that fit what is known: trader and support read of the same cause."""
+    words = _admit_doubt(find_words(code), code=code, exchange=exchange)
+    return _choose_missing(words, given.grants) if find_words(code) is WORDS["permission_missing"] else words
+
+
 def _admit_doubt(words: Words, *, code: str, exchange: Exchange) -> Words:
     """Name every reason that the exchange's answer leaves open, where it gives one answer for several."""
     if code not in exchange.doubtful_codes or code not in DOUBTS:
@@ -126,8 +138,8 @@ def _choose_missing(words: Words, grants: Mapping[Permission, Grant] | None) -> 
     """Say which right is missing: all of them, Read, or (as the table has it) Trade."""
     if grants and grants.get(Permission.READ, Grant()).answer is not Answer.NO:
         return words
-    cause, remedy = _READ_MISSING if grants else _NOTHING_WORKS
-    return replace(words, cause=cause, remedy=remedy, action="guide")
+    cause, remedy, reply = _READ_MISSING if grants else _NOTHING_WORKS
+    return replace(words, cause=cause, remedy=remedy, reply=reply, action="guide")
 
 
 def _find_field(words: Words, exchange: Exchange) -> str | None:
@@ -155,6 +167,6 @@ def _collect_texts(exchange: Exchange, given: Circumstances) -> _Texts:
             "addresses": " and ".join(_list_addresses(given)) or "this server's address (your operator knows it)",
             "expected": " or ".join(given.egress),
             "ends": f"{given.expires_at.day} {given.expires_at:%B %Y}" if given.expires_at else "a day it did not tell",
-            "skew": "more than a minute" if given.skew_seconds is None else f"{abs(given.skew_seconds):.0f} seconds",
+            "skew": "" if given.skew_seconds is None else f", by {abs(given.skew_seconds):.0f} seconds",
         }
     )

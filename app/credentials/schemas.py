@@ -15,7 +15,7 @@ from app.web.errors import Problem
 
 Moment = Annotated[datetime, PlainSerializer(write_moment, return_type=str)]
 _EXAMPLE_SECRETS: dict[str, JsonValue] = {"api_key": "the public part", "secret_key": "the secret part"}
-_WHO = "`trader`, `operator`, or `nobody` when waiting is all there is to do."
+_WHO = "`trader`, `operator`, `exchange`, or `nobody` where it passes by itself."
 
 
 class _Given(BaseModel):
@@ -160,6 +160,7 @@ class CheckOut(BaseModel):
     finished_at: Moment
     code: str = Field(description="`ok` or a problem code.", examples=["ok"])
     problem: ProblemOut | None
+    told: str = Field(description="How the exchange itself put it; empty where it said nothing.", examples=["Invalid signature"])
     grants: dict[str, GrantOut] | None
     steps: list[StepOut]
     evidence: list[EvidenceOut]
@@ -229,6 +230,7 @@ def present_check(view: CheckView) -> CheckOut:
         finished_at=view.finished_at,
         code=view.code,
         problem=_present_advice(view.advice),
+        told=view.told,
         grants=None if view.grants is None else {right.value: GrantOut(**_grant(row)) for right, row in view.grants.items()},
         steps=[StepOut(**row) for row in write_steps(view.steps)],
         evidence=[EvidenceOut(**row) for row in write_evidence(view.evidence)],

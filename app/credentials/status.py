@@ -21,6 +21,8 @@ _UNAVAILABLE_CODES = (
     "unreachable",
     "clock_skew",
     "unexpected_reply",
+    "request_refused",
+    "number_refused",
     "no_way_out",
     "internal",
 )

@@ -6,7 +6,7 @@ from app.credentials.honesty import ExchangeFacts, SiteFacts
 from app.credentials.rehearsal import Played
 from app.exchanges.types import ProbePolicy
 
-_ACTORS = {"trader": "the trader", "operator": "the operator", "nobody": "nobody"}
+_ACTORS = {"trader": "the trader", "operator": "the operator", "exchange": "the exchange", "nobody": "nobody"}
 _EXCHANGES_TOP = """# What Keydeck asks each exchange, and what it can know
 
 Written by `keydeck exchanges --markdown`. Calls and limits are those the adapters declare: a call that is not listed is

@@ -14,8 +14,16 @@ ENOUGH = 3
 
 _SHARE = 0.8
 _CLOCK_NOISE_SECONDS = 30.0
-_WEATHER = frozenset({"exchange_unavailable", "maintenance", "unreachable", "rate_limited", "unexpected_reply"})
-_REFUSALS = frozenset({"invalid_key", "bad_signature", "key_expired", "ip_not_allowed", "account_blocked", "permission_missing"})
+_CLOCK_FINE_SECONDS = 1.0
+_DOUBTED_CLOCK = (
+    "Not clear: {exchange} finds this server's clock wrong, but it is off by {ahead:.1f} s only, and other keys work."
+)
+_WEATHER = frozenset(
+    {"exchange_unavailable", "maintenance", "unreachable", "rate_limited", "unexpected_reply", "request_refused"}
+)
+_REFUSALS = frozenset(
+    {"invalid_key", "bad_signature", "key_expired", "ip_not_allowed", "account_blocked", "permission_missing", "number_refused"}
+)
 _OURS = {
     "clock_skew": "Our side: this server's clock is off, whatever the key.",
     "no_way_out": "Our side: this server's own way to {exchange} is broken, whatever the key.",
@@ -95,11 +103,19 @@ def count_others(code: str, codes: Iterable[str]) -> Others:
 def weigh(evidence: Evidence, *, exchange: Exchange) -> Blame | None:
     """Return whose problem a failed check is; None for a code that needs no comparison."""
     name = exchange.name
+    if evidence.code == "clock_skew" and _is_clock_fine(evidence):
+        return Blame(Whose.UNCLEAR, _DOUBTED_CLOCK.format(exchange=name, ahead=abs(evidence.clock_ahead_seconds or 0.0)))
     if evidence.code in _OURS:
         return Blame(Whose.OUR_SIDE, _OURS[evidence.code].format(exchange=name), "It is on our side.")
     if evidence.code in _WEATHER:
         return _weigh_weather(evidence, name)
     return _weigh_refusal(evidence, name) if evidence.code in _REFUSALS else None
+
+
+def _is_clock_fine(evidence: Evidence) -> bool:
+    """Tell whether the clock was measured and found right while other keys were answered: then it is not the whole story."""
+    ahead = evidence.clock_ahead_seconds
+    return ahead is not None and abs(ahead) < _CLOCK_FINE_SECONDS and evidence.others.fine > 0 and not evidence.others.same
 
 
 def _weigh_weather(evidence: Evidence, name: str) -> Blame:
@@ -144,7 +160,7 @@ def _weigh_refusal(evidence: Evidence, name: str) -> Blame:
 def _admit(evidence: Evidence, name: str) -> Blame:
     """Return the verdict where no other key works to compare with."""
     others, ahead = evidence.others, evidence.clock_ahead_seconds
-    if evidence.code == "bad_signature" and ahead is not None and abs(ahead) > _CLOCK_NOISE_SECONDS:
+    if evidence.code in ("bad_signature", "number_refused") and ahead is not None and abs(ahead) > _CLOCK_NOISE_SECONDS:
         return Blame(Whose.OUR_SIDE, f"Our side, perhaps: this server's clock differs by {abs(ahead):.0f} s.")
     if others.same:
         few = "the one other key" if others.total == 1 else f"{others.share} other keys"

@@ -119,7 +119,10 @@ class BalancesView:
 
 @dataclass(frozen=True, slots=True)
 class CheckView:
-    """One check of the history. `code` is `ok` or a problem code; `advice` its words."""
+    """One check of the history. `code` is `ok` or a problem code; `advice` its words.
+
+    `told`: how the exchange itself put it, masked and short; empty where it said nothing. For the owner only.
+    """
 
     id: str
     reason: str
@@ -130,6 +133,7 @@ class CheckView:
     evidence: tuple[CallEvidence, ...]
     advice: Advice | None
     grants: Mapping[Permission, Grant] | None
+    told: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,11 @@
 ExchangeError
   KeyRefused            the trader   InvalidKey  BadSignature  KeyExpired  IpNotAllowed  PermissionMissing
                                      AccountBlocked  WaitingForConfirmation
-  ExchangeUnavailable   nobody       RateLimited  Maintenance  Unreachable  OutOfService  Resting
-  OurFault              the operator ClockSkew  UnexpectedReply  UndeclaredCall  LimitsUnknown
-                                     NoWayOut
+  NumberRefused         the trader
+  ExchangeUnavailable   nobody       RateLimited  Unreachable
+                        the exchange Maintenance  OutOfService  Resting
+  OurFault              the operator ClockSkew  UnexpectedReply  RequestRefused  UndeclaredCall
+                                     LimitsUnknown  NoWayOut
 
 The branch decides tone and retry, the leaf the sentence. Bad weather (slow, refused, 5xx, 429, HTML) never becomes
 `KeyRefused`. Raise them `from None` outside this package: a chained client error could carry a signed URL.
@@ -84,8 +86,19 @@ class WaitingForConfirmation(KeyRefused):
     code = "waiting"
 
 
+class NumberRefused(ExchangeError):
+    """The exchange wants numbers (nonces) that rise per key, and has seen a higher one: another program uses the key.
+
+    Keydeck's own numbers rise whatever its clock does, so the clock is not the reason; nor is the key a bad one: what was
+    known of it stays.
+    """
+
+    code = "number_refused"
+    who_acts = "trader"
+
+
 class ExchangeUnavailable(ExchangeError):
-    """Not the key's fault and nobody's to mend but the exchange's: wait, keep the last known values."""
+    """Not the key's fault: wait, keep the last known values. Where it is the exchange's own failure, it must act."""
 
     code = "exchange_unavailable"
     who_acts = "nobody"
@@ -97,6 +110,7 @@ class RateLimited(ExchangeUnavailable):
 
 class Maintenance(ExchangeUnavailable):
     code = "maintenance"
+    who_acts = "exchange"
 
 
 class Unreachable(ExchangeUnavailable):
@@ -109,6 +123,7 @@ class OutOfService(ExchangeUnavailable):
     """An answer that is the exchange's own failure: 5xx, an HTML page, its gateway's error."""
 
     code = "exchange_unavailable"
+    who_acts = "exchange"
 
 
 class Resting(ExchangeUnavailable):
@@ -118,6 +133,7 @@ class Resting(ExchangeUnavailable):
     """
 
     code = "exchange_unavailable"
+    who_acts = "exchange"
 
 
 class OurFault(ExchangeError):
@@ -134,6 +150,12 @@ class UnexpectedReply(OurFault):
     """JSON came, but not in a shape we know: never read as zero, never blamed on the key."""
 
     code = "unexpected_reply"
+
+
+class RequestRefused(OurFault):
+    """The exchange knows the call and refuses what it says, in words of its documents: nothing about the key."""
+
+    code = "request_refused"
 
 
 class UndeclaredCall(OurFault):

@@ -141,7 +141,7 @@ def judge_exchange(
     verdict: str = "",
 ) -> ExchangeHealth:
     """Return how an exchange looks. An answer that refuses a key is an answer: the exchange works."""
-    unavailable = [row for row in rows if _WHO_ACTS.get(row.code) == "nobody"]
+    unavailable = [row for row in rows if _WHO_ACTS.get(row.code) in ("nobody", "exchange")]
     ours = [row for row in rows if _WHO_ACTS.get(row.code) == "operator" or row.code == "internal"]
     answered = [row for row in rows if row not in unavailable and row not in ours]
     return ExchangeHealth(

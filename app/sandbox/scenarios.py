@@ -38,6 +38,8 @@ class Outcome:
     stored: bool = False
 
 
+LATE_NUMBER = Outcome("unavailable", "number_refused")
+"""What a refused number (nonce) comes to where an exchange looks at numbers and at no clock."""
 CONNECTED = Outcome("connected", None, True)
 WITHDRAW_UNVERIFIED = Outcome("connected", "withdraw_unverified", True)
 

@@ -87,7 +87,7 @@ async def test_connect_and_read_back(program: Program) -> None:
         ("hitbtc", "ip-restricted", "ip_not_allowed", "trader"),
         ("bitexbit", "no-permissions", "permission_missing", "trader"),
         ("htx", "expired", "key_expired", "trader"),
-        ("hitbtc", "maintenance", "maintenance", "nobody"),
+        ("hitbtc", "maintenance", "maintenance", "exchange"),
         ("bitexbit", "slow", "unreachable", "nobody"),
         ("hitbtc", "clock-skew", "clock_skew", "operator"),
     ],

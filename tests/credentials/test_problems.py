@@ -36,9 +36,13 @@ def test_every_code_has_words() -> None:
 def test_words_are_whole_and_plain(code: str, exchange) -> None:
     for about in (ABOUT, Circumstances(), None):
         advice = advise(code, exchange=exchange, about=about)
-        assert advice.who_acts in {"trader", "operator", "nobody"}
+        assert advice.who_acts in {"trader", "operator", "exchange", "nobody"}
         assert advice.action in ACTIONS
-        assert (advice.action == "copy_address") == (advice.copy is not None)
+        named = [address for address in ("198.51.100.7", "203.0.113.10", "2001:db8::10") if address in advice.remedy]
+        copied = (advice.copy or "").replace(",", "").split()
+        assert set(copied) <= set(named)
+        assert bool(copied) == bool(named), "an address that is named can be copied"
+        assert advice.copy is not None or advice.action != "copy_address"
         for text in (advice.cause, advice.remedy, support_reply(code, exchange=exchange, about=about), tell_operator(code)):
             assert text.endswith((".", ")"))
             assert not re.search(r"[{}!]|None|\b(please|oops|sorry)\b", text, re.IGNORECASE), text
@@ -67,6 +71,39 @@ def test_missing_permissions_are_told_apart() -> None:
     )
     assert len({nothing.cause, unreadable.cause, orders.cause}) == 3
     assert (nothing.action, unreadable.action, orders.action) == ("guide", "guide", "watch_only")
+
+
+def test_support_replies_to_the_cause_that_the_trader_reads() -> None:
+    """A reply that asks for Trade where Read is missing would widen a key for nothing."""
+    exchange = EXCHANGES[0]
+    trade = next(box.label for box in exchange.boxes if box.permission is Permission.TRADE)
+    read = next(box.label for box in exchange.boxes if box.permission is Permission.READ)
+    unreadable = Circumstances(grants={Permission.READ: Grant(Answer.NO, Proof.TOLD)})
+    orders = Circumstances(grants={Permission.READ: Grant(Answer.YES, Proof.TOLD)})
+    for code in ("permission_missing", "limited"):
+        assert trade not in support_reply(code, exchange=exchange)
+        assert trade not in support_reply(code, exchange=exchange, about=unreadable)
+        assert f"tick {read}" in support_reply(code, exchange=exchange, about=unreadable)
+        assert f"tick {trade}" in support_reply(code, exchange=exchange, about=orders)
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES, ids=lambda exchange: exchange.slug)
+def test_what_is_not_known_is_not_stated(exchange) -> None:
+    """Nothing tells a box that is off from one that waits for an e-mail: the words name both, and lead to the key's page."""
+    trade = next(box.label for box in exchange.boxes if box.permission is Permission.TRADE)
+    about = Circumstances(link="https://exchange.test/keys")
+    waiting = advise("waiting", exchange=exchange, about=about)
+    assert f"or {trade} is not ticked" in waiting.cause
+    assert "e-mail" in waiting.remedy
+    assert f"tick {trade}" in waiting.remedy
+    assert waiting.link == advise("account_blocked", exchange=exchange, about=about).link == about.link
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES, ids=lambda exchange: exchange.slug)
+def test_addresses_of_a_doubtful_answer_can_be_copied(exchange) -> None:
+    for code in exchange.doubtful_codes:
+        advice = advise(code, exchange=exchange, about=Circumstances(egress=("203.0.113.10",)))
+        assert (advice.copy, "203.0.113.10" in advice.remedy) == ("203.0.113.10", True)
 
 
 def test_the_address_to_copy_is_the_one_the_exchange_saw_and_only_the_owner_sees_it() -> None:

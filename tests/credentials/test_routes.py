@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from app.accounts.roles import Role
+from app.sandbox.scenarios import Fault
 from tests.accounts.doors import add_person, sign_in
 from tests.conftest import FakeClock
 from tests.credentials.test_routes_connect import count_credentials, enter, get_key
@@ -51,6 +52,19 @@ async def test_the_list_groups_sorts_and_filters_without_scripts(signed_in: Sign
         page = await open_page(signed_in.client, f"/credentials?{query}")
         assert list_labels(page) == labels
         assert bool("No credential matches" in page.text) == (labels == [])
+
+
+async def test_the_owner_reads_how_the_exchange_itself_put_it(signed_in: SignedIn, app: Any, clock: FakeClock) -> None:
+    path = await connect(signed_in, app, "hitbtc", "read-only")
+    sandbox = app.state.sandbox.state.sandbox
+    for fault, words in ((Fault.ACCOUNT_BLOCKED, "Action not allowed. Action is not allowed for this account"), (None, "")):
+        sandbox.set_fault("hitbtc", scenario="read-only", fault=fault)
+        clock.advance(minutes=1)
+        await submit(signed_in.client, (await open_page(signed_in.client, path)).form(f"{path}/check"))
+        page = await open_page(signed_in.client, path)
+        newest = page.find(cls="disclosure")[0]
+        assert ("In HitBTC’s words" in newest.text) == bool(words)
+        assert words in newest.text
 
 
 async def test_the_page_of_a_credential_shows_evidence_and_facts(signed_in: SignedIn, app: Any) -> None:

@@ -16,7 +16,7 @@ from app.credentials.status import (
     tells_of_key,
 )
 from app.credentials.views import Status
-from app.exchanges.errors import ExchangeUnavailable, KeyRefused, OurFault, list_leaves
+from app.exchanges.errors import ExchangeUnavailable, KeyRefused, NumberRefused, OurFault, list_leaves
 from app.exchanges.types import AccessPlan, Answer, Exchange, Grant, Permission, Proof
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -127,7 +127,7 @@ def test_severity_is_the_order_of_the_words() -> None:
 @pytest.mark.parametrize("leaf", list_leaves())
 def test_every_error_has_a_status_and_only_the_key_is_blamed_for_the_key(leaf: type) -> None:
     code = leaf.code  # type: ignore[attr-defined]
-    is_weather = issubclass(leaf, ExchangeUnavailable | OurFault)
+    is_weather = issubclass(leaf, ExchangeUnavailable | OurFault | NumberRefused)
     assert (STATUS_OF_CODE[code] is Status.UNAVAILABLE) == is_weather
     assert tells_of_key(code) == issubclass(leaf, KeyRefused)
 

@@ -61,6 +61,13 @@ TABLE = [
     (Evidence("unreachable", "unreachable", NONE), EVERYONE, ""),
     # ours, whatever the others say
     (Evidence("clock_skew", "clock_skew", FINE), OURS, "clock"),
+    (Evidence("clock_skew", "ok", FINE, clock_ahead_seconds=93.0), OURS, "clock"),
+    (Evidence("clock_skew", "ok", NONE, clock_ahead_seconds=0.1), OURS, "clock"),
+    (Evidence("clock_skew", "ok", FINE, clock_ahead_seconds=-0.1), UNCLEAR, "off by 0.1 s only"),
+    # a number that is late: another program uses the key, unless our clock went back
+    (Evidence("number_refused", "ok", FINE), KEY, ""),
+    (Evidence("number_refused", "ok", NONE, clock_ahead_seconds=-600.0), OURS, "clock differs by 600 s"),
+    (Evidence("request_refused", "ok", ALL_SAME), EVERYONE, ""),
     (Evidence("no_way_out", "no_way_out", NONE), OURS, "own way to HitBTC"),
     (Evidence("locked", None, FINE), OURS, "cannot open"),
     (Evidence("internal", None, NONE), OURS, "fault of this server"),

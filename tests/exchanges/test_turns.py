@@ -89,8 +89,8 @@ async def test_a_late_number_is_asked_once_more(slug: str) -> None:
     adapter = make_adapter(kind, fixture, httpx.MockTransport(answer))
     assert (await adapter.fetch_balances()).balances
     outcomes = [(evidence.outcome, evidence.http_status) for evidence in adapter.evidence]
-    assert outcomes == [("clock_skew", late["status"]), ("ok", 200)]
+    assert outcomes == [("number_refused", late["status"]), ("ok", 200)]
     refused, _ = stage(slug, replies={call.label: late for call in kind.calls if not call.public})
-    with pytest.raises(ExchangeError, match="clock_skew"):
+    with pytest.raises(ExchangeError, match="number_refused"):
         await refused.check()
     assert len(refused.evidence) == 2

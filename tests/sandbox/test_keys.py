@@ -38,13 +38,14 @@ OWN = {
         "sub-user-empty": ("balances", "connected", "withdraw_unverified", True),
         "ed25519": ("balances", "connected", None, True),
     },
-    "bitexbit": {},
+    "bitexbit": {"clock-skew": ("balances", "unavailable", "number_refused", False)},
     "binance": {
         "ip-restricted": ("balances", "invalid_key", "invalid_key", False),
         "expiring": ("trading", "expiring", "key_expiring", True),
         "demo-key": ("balances", "invalid_key", "invalid_key", False),
     },
     "kraken": {
+        "clock-skew": ("balances", "unavailable", "number_refused", False),
         "ip-restricted": ("balances", "invalid_key", "invalid_key", False),
         "expiring": ("balances", "expiring", "key_expiring", True),
         "expired": ("balances", "invalid_key", "invalid_key", False),

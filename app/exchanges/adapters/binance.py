@@ -10,6 +10,7 @@ import ipaddress
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 from app.exchanges.adapter import ExchangeAdapter, Refusal
 from app.exchanges.errors import (
@@ -26,6 +27,7 @@ from app.exchanges.errors import (
     UnexpectedReply,
 )
 from app.exchanges.http import OutgoingRequest, Reply
+from app.exchanges.proving import prove_read
 from app.exchanges.reading import Json, parse_amount, parse_asset, parse_public_key, parse_rows
 from app.exchanges.types import (
     AccessPlan,
@@ -203,15 +205,16 @@ class BinanceAdapter(ExchangeAdapter):
             grants = dict.fromkeys(Permission, Grant()) | {Permission.READ: self.probed(True, ACCOUNT)}
             return KeyReport(grants, account_id=_read_uid(account))
         rights = await self._ask(RIGHTS)
-        if not isinstance(rights, dict) or not isinstance(rights.get("enableReading"), bool):
+        if not isinstance(rights, dict):
             raise UnexpectedReply("rights that are none", call=RIGHTS.label)
-        if not rights["enableReading"]:
-            raise PermissionMissing(call=RIGHTS.label)
-        account = await self._ask_proven_account()
         grants = {right: self._read_grant(rights, right) for right in Permission}
+        accounts: list[dict[str, Json]] = []
+        reads = await prove_read(partial(self._read_account, rights, accounts), told=grants)
+        if not reads:
+            grants[Permission.READ] = self.probed(reads, ACCOUNT)
         return KeyReport(
             grants,
-            account_id=_read_uid(account),
+            account_id=_read_uid(accounts[0]) if accounts else None,
             allowed_ips=() if rights.get("ipRestrict") is False else None,  # a list there is, but it is not told
             expires_at=self._read_expiry(rights) if grants[Permission.TRADE].answer is Answer.YES else None,
         )
@@ -225,6 +228,14 @@ class BinanceAdapter(ExchangeAdapter):
         if not isinstance(account, dict) or not isinstance(account.get("balances"), list):
             raise UnexpectedReply("an account without balances", call=ACCOUNT.label)
         return account
+
+    async def _read_account(self, rights: dict[str, Json], accounts: list[dict[str, Json]]) -> None:
+        """Put the account into the list. Raises PermissionMissing where Binance tells, or shows, that the key may not read."""
+        if not isinstance(rights.get("enableReading"), bool):
+            raise UnexpectedReply("rights that are none", call=RIGHTS.label)
+        if not rights["enableReading"]:
+            raise PermissionMissing(call=RIGHTS.label)
+        accounts.append(await self._ask_proven_account())
 
     async def _ask_proven_account(self) -> dict[str, Json]:
         """Read the account with a key that Binance has just answered: -2015 can now only mean the right."""

@@ -14,8 +14,10 @@ from app.exchanges.errors import (
     InvalidKey,
     IpNotAllowed,
     KeyExpired,
+    NumberRefused,
     PermissionMissing,
     RateLimited,
+    RequestRefused,
 )
 from app.exchanges.http import OutgoingRequest
 from app.exchanges.reading import Expected, Json, Shape, parse_amount, parse_asset, parse_public_key, parse_rows
@@ -112,7 +114,7 @@ class BitexbitAdapter(ExchangeAdapter):
     calls = (CLOCK, BALANCE, CANCEL_NOTHING, WITHDRAW_NOTHING)
     clock_call = CLOCK
     refusals = (
-        Refusal("401", "nonce", ClockSkew),
+        Refusal("401", "nonce", NumberRefused),
         Refusal("401", "timeout", ClockSkew),
         Refusal("401", "signature", BadSignature),
         Refusal("401", "ip address", IpNotAllowed),
@@ -127,6 +129,8 @@ class BitexbitAdapter(ExchangeAdapter):
         Refusal("403", "inactive", AccountBlocked),
         Refusal("403", "", PermissionMissing),
         Refusal("429", "", RateLimited),
+        Refusal("400", "", RequestRefused),
+        Refusal("404", "", RequestRefused),
     )
 
     def sign(self, request: OutgoingRequest) -> OutgoingRequest:

@@ -21,6 +21,7 @@ from app.exchanges.errors import (
     OutOfService,
     PermissionMissing,
     RateLimited,
+    RequestRefused,
     UndeclaredCall,
     UnexpectedReply,
 )
@@ -61,6 +62,14 @@ ROLLBACK = Call(
 _UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _NO_SUCH_WITHDRAWAL = (("20004", ""), ("20005", ""), ("20006", ""), ("20007", ""))
 _FORBIDDEN = "1003"  # missing right or address not listed; one call alone cannot tell which
+_PASSING = ("20010", "20018", "20044", "20080", "22008")  # closed or overdue for the moment, as HitBTC says itself
+_OUR_REQUEST = (
+    *("400", "602", "604", "800", "1001", "1004", "2001", "2002", "2003", "2010", "2011", "2012", "2020", "2021", "2022", "2024"),
+    *("10001", "10022", "20001", "20002", "20003", *(code for code, _ in _NO_SUCH_WITHDRAWAL), "20008", "20009"),
+    *("20011", "20012", "20014", "20016", "20031", "20032", "20033", "20034", "20040", "20041", "20042", "20043"),
+    *("20045", "20047", "20048", "20049", "21001", "21003", "22000", "22001", "22002", "22003", "22004", "22005"),
+    *("22006", "22007"),
+)
 _HELD = ("reserved", "reserved_margin", "cross_margin_reserved")
 
 _GUIDE = (
@@ -161,7 +170,6 @@ class HitbtcAdapter(ExchangeAdapter):
         Refusal("1002", "user is not allowed", AccountBlocked),
         Refusal("1002", "", InvalidKey),
         Refusal(_FORBIDDEN, "", PermissionMissing),
-        Refusal("1004", "", UnexpectedReply),
         Refusal("1005", "", InvalidKey),
         Refusal("1006", "", PermissionMissing),
         Refusal("403", "", AccountBlocked),
@@ -172,7 +180,8 @@ class HitbtcAdapter(ExchangeAdapter):
         Refusal("500", "", OutOfService),
         Refusal("503", "", Maintenance),
         Refusal("504", "", OutOfService),
-        Refusal("22008", "", OutOfService),
+        *(Refusal(code, "", OutOfService) for code in _PASSING),
+        *(Refusal(code, "", RequestRefused) for code in _OUR_REQUEST),
     )
 
     def sign(self, request: OutgoingRequest) -> OutgoingRequest:
@@ -198,13 +207,15 @@ class HitbtcAdapter(ExchangeAdapter):
         return str(error.get("code", "")), ". ".join(str(word) for word in words if word)
 
     async def check(self) -> KeyReport:
-        """Probe each right. Raises IpNotAllowed when HitBTC refuses even the call that needs no right."""
+        """Probe each right. Raises IpNotAllowed, of which HitBTC's words leave three reasons open, when all calls are refused
+        and the one that needs no right did not pass either.
+        """
         is_alive = await self._learn_alive()
         reads = await self._is_granted(SPOT)
         trades = await self._is_granted(ORDERS)
         pays = await self._is_granted(WALLET)
         if not (reads or trades or pays):
-            raise (IpNotAllowed if is_alive is False else PermissionMissing)(call=SPOT.label)
+            raise (PermissionMissing if is_alive else IpNotAllowed)(call=SPOT.label)
         return KeyReport(
             {
                 Permission.READ: self.probed(reads, SPOT),
@@ -229,8 +240,8 @@ class HitbtcAdapter(ExchangeAdapter):
         try:
             await self._ask(SUB_ACCOUNTS)
         except PermissionMissing as refusal:
-            return False if refusal.told_code == _FORBIDDEN else None
-        except UnexpectedReply:
+            return refusal.told_code != _FORBIDDEN  # "upgrade scopes" is said of a key that is known
+        except (UnexpectedReply, RequestRefused):
             return None
         return True
 

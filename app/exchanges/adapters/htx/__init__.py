@@ -40,6 +40,7 @@ from app.exchanges.errors import (
     UnexpectedReply,
 )
 from app.exchanges.http import OutgoingRequest, Reply
+from app.exchanges.proving import prove_read
 from app.exchanges.reading import Json, Shape, parse_amount, parse_asset, parse_public_key, parse_rows
 from app.exchanges.types import (
     Answer,
@@ -180,16 +181,14 @@ class HtxAdapter(ExchangeAdapter):
     async def _read_grants(self, permission: str) -> dict[Permission, Grant]:
         """Turn HTX's comma list into grants. With a word we do not know, what is not named is unknown, never a no."""
         words = set(_list_parts(permission))
-        if "readOnly" not in words:
-            await self._prove_read()
         is_complete = words <= set(_WORDS)
         grants = {}
         for word, right in _WORDS.items():
             answer = Answer.YES if word in words else Answer.NO if is_complete else Answer.UNKNOWN
             grants[right] = Grant(answer, Proof.TOLD, self.context.clock(), KEY.label) if answer != Answer.UNKNOWN else Grant()
-        if "readOnly" not in words:
-            grants[Permission.READ] = self.probed(True, ACCOUNTS)
         grants[Permission.TRANSFER] = grants[Permission.TRADE]  # Trade allows transfers between own accounts
+        if "readOnly" not in words:
+            grants[Permission.READ] = self.probed(await prove_read(self._prove_read, told=grants), ACCOUNTS)
         return grants
 
     async def _check_by_probes(self, uid: str | None, *, may_probe_trade: bool) -> KeyReport:

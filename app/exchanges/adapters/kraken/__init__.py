@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 
 from app.exchanges.adapter import ExchangeAdapter, Query
 from app.exchanges.adapters.kraken.assets import place_asset
@@ -26,8 +27,9 @@ from app.exchanges.adapters.kraken.facts import (
     WITHDRAW_METHODS,
     WORDS,
 )
-from app.exchanges.errors import BadSignature, ClockSkew, ExchangeError, PermissionMissing, UnexpectedReply
+from app.exchanges.errors import BadSignature, ExchangeError, NumberRefused, PermissionMissing, UnexpectedReply
 from app.exchanges.http import OutgoingRequest, Reply
+from app.exchanges.proving import prove_read
 from app.exchanges.reading import Expected, Json, Shape, parse_amount, parse_asset, parse_public_key
 from app.exchanges.types import Answer, Balance, BalanceSheet, Call, Grant, KeyReport, Permission, Proof, add_exactly
 
@@ -82,7 +84,7 @@ class KrakenAdapter(ExchangeAdapter):
         """A number that another program's call overtook is refused: a first refusal is asked once more with a later one."""
         try:
             return await super()._ask(call, query=query, path=path, body=body, expected=expected, shape=shape)
-        except ClockSkew:
+        except NumberRefused:
             pass
         return await super()._ask(call, query=query, path=path, body=body, expected=expected, shape=shape)
 
@@ -96,7 +98,7 @@ class KrakenAdapter(ExchangeAdapter):
             raise UnexpectedReply("permissions that are none", call=KEY.label)
         grants = {right: self._read_grant(frozenset(words), right) for right in Permission}
         if grants[Permission.READ].answer is not Answer.YES:
-            grants[Permission.READ] = await self._prove_read(grants[Permission.WITHDRAW])
+            grants[Permission.READ] = self.probed(await prove_read(partial(self._ask_result, BALANCES), told=grants), BALANCES)
         return KeyReport(
             grants,
             account_id=_read_account_id(told),
@@ -125,16 +127,6 @@ class KrakenAdapter(ExchangeAdapter):
         if not isinstance(result, dict):
             raise UnexpectedReply("an answer without a result", call=call.label)
         return result
-
-    async def _prove_read(self, withdraw: Grant) -> Grant:
-        """Return Read as proved. Raises PermissionMissing, but where the key can withdraw: that must be told."""
-        try:
-            await self._ask_result(BALANCES)  # Kraken itself refuses this where the right is missing
-        except PermissionMissing:
-            if withdraw.answer is not Answer.YES:
-                raise
-            return self.probed(False, BALANCES)
-        return self.probed(True, BALANCES)
 
     async def _check_by_reading(self) -> KeyReport:
         await self._ask_result(BALANCES)

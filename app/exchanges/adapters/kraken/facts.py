@@ -4,12 +4,13 @@ from app.exchanges.adapter import Refusal
 from app.exchanges.errors import (
     AccountBlocked,
     BadSignature,
-    ClockSkew,
     InvalidKey,
     Maintenance,
+    NumberRefused,
     OutOfService,
     PermissionMissing,
     RateLimited,
+    RequestRefused,
     UnexpectedReply,
 )
 from app.exchanges.types import (
@@ -116,11 +117,11 @@ KRAKEN = Exchange(
 REFUSALS = (
     Refusal("EAPI:Invalid key", "", InvalidKey),
     Refusal("EAPI:Invalid signature", "", BadSignature),
-    Refusal("EAPI:Invalid nonce", "", ClockSkew),
+    Refusal("EAPI:Invalid nonce", "", NumberRefused),
     Refusal("EAPI:Feature disabled", "", PermissionMissing),
     Refusal("EGeneral:Permission denied", "", PermissionMissing),
-    Refusal("EAPI:Bad request", "", UnexpectedReply),
-    Refusal("EGeneral:Invalid arguments", "", UnexpectedReply),
+    Refusal("EAPI:Bad request", "", RequestRefused),
+    Refusal("EGeneral:Invalid arguments", "", RequestRefused),
     Refusal("EGeneral:Unknown method", "", UnexpectedReply),
     Refusal("EAuth:Account temporary disabled", "", AccountBlocked),
     Refusal("EAuth:Account unconfirmed", "", AccountBlocked),

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import ClassVar
 
@@ -26,7 +27,7 @@ from app.sandbox.exchanges.bitexbit.refusals import (
 )
 from app.sandbox.exchanges.bitexbit.signing import read_access_key, verify_call
 from app.sandbox.lettering import ALPHANUMERIC, HEX, draw_factor, draw_text
-from app.sandbox.scenarios import Fault, Scenario, pick
+from app.sandbox.scenarios import LATE_NUMBER, SHARED, Fault, Scenario, pick
 from app.sandbox.state import Sandbox
 
 _READ_TRADE = {
@@ -44,7 +45,14 @@ class Bitexbit(SimulatedExchange):
     name: ClassVar[str] = "bitexbit"
     withdraw_known_from: ClassVar[ProbePolicy] = ProbePolicy.ALL
     forms: ClassVar[Mapping[str, str]] = {OLD_ERRORS: "Errors come in v1's form: a date and one text."}
-    scenarios: ClassVar[tuple[Scenario, ...]] = pick(without=("expiring", "expired"))
+    scenarios: ClassVar[tuple[Scenario, ...]] = (
+        *pick(without=("expiring", "expired", "clock-skew")),
+        replace(
+            next(scenario for scenario in SHARED if scenario.name == "clock-skew"),
+            words="A key whose numbers are always late: another program uses it, too.",
+            outcome=LATE_NUMBER,
+        ),
+    )
 
     def __init__(self, sandbox: Sandbox) -> None:
         super().__init__(sandbox)

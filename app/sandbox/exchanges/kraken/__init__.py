@@ -25,7 +25,7 @@ from app.sandbox.exchanges.kraken.refusals import (
 from app.sandbox.exchanges.kraken.signing import read_fields, verify_call
 from app.sandbox.exchanges.kraken.trading import SpotTrading
 from app.sandbox.lettering import ALPHANUMERIC, draw_factor, draw_text
-from app.sandbox.scenarios import CONNECTED, SHARED, Fault, Outcome, Scenario, pick
+from app.sandbox.scenarios import CONNECTED, LATE_NUMBER, SHARED, Fault, Outcome, Scenario, pick
 from app.sandbox.state import Sandbox
 
 _READ_TRADE = {
@@ -47,13 +47,18 @@ class Kraken(SimulatedExchange):
     withdraw_known_from: ClassVar[ProbePolicy] = ProbePolicy.READS
     forms: ClassVar[Mapping[str, str]] = {UNTOLD: "The exchange does not tell what the key may do."}
     scenarios: ClassVar[tuple[Scenario, ...]] = (
-        *pick(without=("ip-restricted", "expired")),
+        *pick(without=("ip-restricted", "expired", "clock-skew")),
         replace(
             _UNLIKE["ip-restricted"],
             words="A key bound to an address that is not this server's: refused like an unknown key.",
             outcome=_LIKE_UNKNOWN,
         ),
         replace(_UNLIKE["expired"], words="A key past its last day: refused like an unknown key.", outcome=_LIKE_UNKNOWN),
+        replace(
+            _UNLIKE["clock-skew"],
+            words="A key whose numbers are always late: another program uses it, too.",
+            outcome=LATE_NUMBER,
+        ),
         Scenario("ip-bound", "A key bound to this server's addresses.", CONNECTED, allowed_ips=("127.0.0.0/8", "::1")),
         Scenario("untold", "An exchange that does not tell what the key may do.", CONNECTED, switches=frozenset({UNTOLD})),
         Scenario("staked", "An account with staked and rewarded holdings under Kraken's suffixes.", CONNECTED, purse="staked"),
