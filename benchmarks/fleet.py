@@ -10,6 +10,7 @@ import logging
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -51,6 +52,7 @@ class Tally:
     """What was counted in the measured time."""
 
     calls: Counter[str]
+    paths: Counter[tuple[str, str]]
     busiest: dict[str, int]
     stored_checks: int = 0
     seconds: float = 0.0
@@ -58,6 +60,7 @@ class Tally:
     def note(self, recorded: list[tuple[str, str, str, str]]) -> None:
         step = Counter(exchange for exchange, *_ in recorded)
         self.calls += step
+        self.paths += Counter((exchange, path) for exchange, _, _, path in recorded)
         for exchange, count in step.items():
             self.busiest[exchange] = max(self.busiest.get(exchange, 0), count)
 
@@ -108,7 +111,7 @@ async def run_fleet(count: int, *, hours: float) -> tuple[Tally, dict[str, float
 async def pass_time(work: BackgroundChecks, *, clock: VirtualClock, state: object, database: Database, hours: float) -> Tally:
     """Let time pass in steps and do what comes due, first to spread, then to count."""
     start = clock() + WARM_UP
-    end, tally, before = start + timedelta(hours=hours), Tally(Counter(), {}), 0
+    end, tally, before = start + timedelta(hours=hours), Tally(Counter(), Counter(), {}), 0
     while clock() < end:
         while subjects := await work.list_subjects():
             claims = [await work.claim(subject) for subject in subjects]
@@ -124,10 +127,13 @@ async def pass_time(work: BackgroundChecks, *, clock: VirtualClock, state: objec
     return tally
 
 
-def find_rate(limits: tuple[CallLimit, ...]) -> float:
-    """Return the calls a second that one address may make of the general limit."""
-    general = [limit.calls / limit.seconds for limit in limits if limit.path in ("", "/")]
-    return min(general, default=50.0)
+def count_per_address(tally: Tally, slug: str, limits: Iterable[CallLimit], *, count: int) -> tuple[float, CallLimit]:
+    """Return how many credentials one address carries below the tightest of the limits, and which one that is."""
+    found = []
+    for limit in limits:
+        asked = sum(calls for (exchange, path), calls in tally.paths.items() if exchange == slug and path.startswith(limit.path))
+        found.append((limit.calls / limit.seconds * tally.seconds * count / max(asked, 1), limit))
+    return min(found, key=lambda one: one[0])
 
 
 def report(tally: Tally, sizes: dict[str, float], *, count: int) -> None:
@@ -136,12 +142,19 @@ def report(tally: Tally, sizes: dict[str, float], *, count: int) -> None:
     heads = ("calls/credential/h", "mean/s", "busiest/s", "limit/s", "credentials/address", "addresses for 1M")
     print("exchange  ", *[head.rjust(len(head)) for head in heads], sep="  ")
     for slug, kind in find_adapters().items():
-        hourly, rate = tally.calls[slug] / count / hours, find_rate(kind.exchange.host_limits)
-        per_address = rate * 3600 / hourly
+        hourly = tally.calls[slug] / count / hours
+        per_address, limit = count_per_address(tally, slug, kind.exchange.host_limits, count=count)
         busiest = tally.busiest.get(slug, 0) / STEP_SECONDS
-        figures = (hourly, tally.calls[slug] / tally.seconds, busiest, rate, per_address, GOAL / per_address)
+        figures = (
+            hourly,
+            tally.calls[slug] / tally.seconds,
+            busiest,
+            limit.calls / limit.seconds,
+            per_address,
+            GOAL / per_address,
+        )
         texts = [f"{value:.{2 if value < 10 else 0}f}".rjust(len(head)) for value, head in zip(figures, heads, strict=True)]
-        print(slug.ljust(10), *texts, sep="  ")
+        print(slug.ljust(10), *texts, limit.path, sep="  ")
     report_rows(tally, sizes, fleet=count * len(find_adapters()))
 
 

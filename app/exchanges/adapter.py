@@ -234,9 +234,7 @@ class ExchangeAdapter(ABC):
 
         if call.public:
             return await send(request)
-        if not self.exchange.one_call_at_a_time:
-            return await send(self.sign(request))
-        async with self.context.turn.take(self.exchange.calls_per_second):
+        async with self.context.turn.take_for(call, exchange=self.exchange):
             return await send(self.sign(request))
 
     def _heed(self, error: ExchangeUnavailable) -> None:

@@ -7,10 +7,9 @@ The limits are the exchange's own facts (`Exchange.host_limits`) and count per a
 from collections.abc import Callable, Hashable, Sequence
 
 from app.exchanges.errors import RateLimited
-from app.exchanges.turns import Sleep
+from app.exchanges.turns import WAIT_CAP_SECONDS, Sleep
 from app.exchanges.types import CallLimit
 
-WAIT_CAP_SECONDS = 3.0
 _GOOD_SHARE = 0.1  # of the limit's window
 _GOOD_CAP_SECONDS = 1.0
 

@@ -141,11 +141,12 @@ class Exchanges:
         if site is None or exchange is None:
             raise KeyError(slug)
         http = self._http if way is None else self._ways.get(way, self._http)
+        kind = self._kinds[exchange.slug]
         keeper = None if http.is_in_process(find_origin(site.api_url)) else http.traffic
-        turn = self._turns.get(f"{exchange.slug}/{key_id}", keeper=keeper) if exchange.one_call_at_a_time else KeyTurn()
+        is_kept = exchange.one_call_at_a_time or (keeper is not None and any(call.calls_per_second for call in kind.calls))
+        turn = self._turns.get(f"{exchange.slug}/{key_id}", keeper=keeper) if is_kept else KeyTurn()
         offset = self._get_offset(site)
-        context = AdapterContext(secrets, environment, site.api_url, http, self._clock, self._probes, turn, offset)
-        return self._kinds[exchange.slug](context)
+        return kind(AdapterContext(secrets, environment, site.api_url, http, self._clock, self._probes, turn, offset))
 
     def describe_health(self) -> list[SiteHealth]:
         """Return how each site does that is reached over the network, by exchange name, live first, one for each way out.

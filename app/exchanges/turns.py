@@ -7,11 +7,16 @@ once could overtake each other on the way and the later number would spoil the e
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Protocol
+
+from app.exchanges.errors import RateLimited
+from app.exchanges.types import Call, CallLimit, Exchange
 
 Sleep = Callable[[float], Awaitable[object]]
 _KEYS_CAP = 10_000
+WAIT_CAP_SECONDS = 3.0
+"""How long a call waits for its place below a limit before it is refused unsent."""
 _GAP_SECONDS = 1.0  # another process does not know of our calls of this second
 
 
@@ -26,7 +31,8 @@ class TurnKeeper(Protocol):
 class KeyTurn:
     """The turn of one key; kept between checks, so that the number rises over all of them.
 
-    Calls of this process line up here; `keeper` says when it is this process' turn, None where there is no other.
+    Calls of this process line up here; `keeper` says when it is this process' turn, None for an exchange played in
+    process: there is no other, and no limit over a longer time.
     """
 
     def __init__(self, *, sleep: Sleep = asyncio.sleep, key_id: str = "", keeper: TurnKeeper | None = None) -> None:
@@ -36,10 +42,11 @@ class KeyTurn:
         self._lock = asyncio.Lock()
         self._last_number = 0
         self._ends: deque[float] = deque()
+        self._by_call: dict[str, KeyTurn] = {}
 
     @property
     def is_taken(self) -> bool:
-        return self._lock.locked()
+        return self._lock.locked() or any(turn.is_taken for turn in self._by_call.values())
 
     def next_number(self, now_ms: int) -> int:
         """Return the milliseconds since the epoch, or one more than the last number where that is greater."""
@@ -47,19 +54,47 @@ class KeyTurn:
         return self._last_number
 
     @asynccontextmanager
-    async def take(self, calls_per_second: int) -> AsyncIterator[None]:
-        """Wait for the turn, and until another call within this second is allowed (0: any number is)."""
+    async def take_for(self, call: Call, *, exchange: Exchange) -> AsyncIterator[None]:
+        """Wait until the call may be made with this key: at its own pace where it has one, then one after the other.
+
+        Raises RateLimited, with nothing sent, when that is farther away than WAIT_CAP_SECONDS.
+        """
+        async with AsyncExitStack() as turns:
+            if call.calls_per_second:
+                own = self._by_call.setdefault(call.label, self._make_own(call))
+                await turns.enter_async_context(own.take(CallLimit(call.calls_per_second), call=call.label))
+            if exchange.one_call_at_a_time:
+                pace = [CallLimit(exchange.calls_per_second)] if exchange.calls_per_second else []
+                longer = [exchange.key_limit] if exchange.key_limit and self._keeper else []
+                await turns.enter_async_context(self.take(*pace, *longer, call=call.label))
+            yield
+
+    @asynccontextmanager
+    async def take(self, *limits: CallLimit, call: str = "") -> AsyncIterator[None]:
+        """Wait for the turn, and until each of the limits allows another call. Raises RateLimited as `take_for` does."""
         async with self._lock:
-            now = asyncio.get_running_loop().time()
-            while self._ends and self._ends[0] <= now - 1.0:
-                self._ends.popleft()
-            if 0 < calls_per_second <= len(self._ends):
-                await self._sleep(self._ends[-calls_per_second] + 1.0 - now)
-            async with self._keep(_GAP_SECONDS if calls_per_second else 0.0):
+            wait = self._measure_wait(limits)
+            if wait > WAIT_CAP_SECONDS:
+                raise RateLimited(call=call, retry_after_seconds=wait)
+            if wait > 0:
+                await self._sleep(wait)
+            async with self._keep(_GAP_SECONDS if limits else 0.0):
                 try:
                     yield
                 finally:
                     self._ends.append(asyncio.get_running_loop().time())
+
+    def _make_own(self, call: Call) -> "KeyTurn":
+        return KeyTurn(sleep=self._sleep, key_id=f"{self._key_id} {call.path}", keeper=self._keeper)
+
+    def _measure_wait(self, limits: tuple[CallLimit, ...]) -> float:
+        """Return the seconds until every limit allows another call, counted from the ends of the earlier ones."""
+        now = asyncio.get_running_loop().time()
+        longest = max((limit.seconds for limit in limits), default=0.0)
+        while self._ends and self._ends[0] <= now - longest:
+            self._ends.popleft()
+        full = [limit for limit in limits if limit.calls <= len(self._ends)]
+        return max((self._ends[-limit.calls] + limit.seconds - now for limit in full), default=0.0)
 
     @asynccontextmanager
     async def _keep(self, gap_seconds: float) -> AsyncIterator[None]:

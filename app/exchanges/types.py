@@ -142,6 +142,7 @@ class Exchange:
     verified_on: str
     one_call_at_a_time: bool = False
     calls_per_second: int = 0  # per key, heeded where calls go one at a time; 0 = no such limit
+    key_limit: CallLimit | None = None  # per key, over a longer time, where calls go one at a time
     aliases: tuple[str, ...] = ()
     limits: str = ""
     confirms_by_email: frozenset[Permission] = frozenset()
@@ -159,6 +160,7 @@ class Call:
     """A request an adapter may make. `path` may hold `{name}` placeholders; `probe` is the policy a non-GET needs.
 
     `reads` marks a POST that only reads, at an exchange that takes every signed call as a POST: it needs no policy.
+    `calls_per_second` is a pace of this call alone, per key; 0 = none.
     """
 
     method: str
@@ -167,6 +169,7 @@ class Call:
     probe: ProbePolicy = ProbePolicy.READS
     public: bool = False
     reads: bool = False
+    calls_per_second: int = 0
 
     @property
     def label(self) -> str:

@@ -18,9 +18,8 @@ from app.db import Database
 from app.exchanges.breaker import FAILURES_TO_OPEN, PROBE_EVERY_SECONDS, Admission, BreakerReading, BreakerState
 from app.exchanges.errors import LimitsUnknown, NoWayOut, OutOfService, RateLimited, Resting, Unreachable
 from app.exchanges.http import DEADLINE_SECONDS
-from app.exchanges.limits import WAIT_CAP_SECONDS
 from app.exchanges.traffic import Lane
-from app.exchanges.turns import Sleep
+from app.exchanges.turns import WAIT_CAP_SECONDS, Sleep
 from app.exchanges.types import CallLimit
 from app.identifiers import create_id
 from app.traffic import repository

@@ -92,6 +92,34 @@ async def test_hosts_do_not_share() -> None:
     assert await bench.ask() == bench.now
 
 
+WEIGHTS = {"/api/v3/account": 20, "/api/v3/time": 1}  # docs/exchanges/binance.md; /sapi has a budget of its own
+WEIGHT_A_MINUTE = 6000
+
+
+@pytest.mark.parametrize("mix", [(1, 0), (0, 1), (1, 1), (1, 3), (8, 1)], ids=str)
+async def test_no_mix_of_calls_exceeds_binances_weight_of_a_minute(mix: tuple[int, int]) -> None:
+    """As many calls as there are places for, in three minutes and each as late in its place as it may be."""
+    limits = KINDS["binance"].exchange.host_limits
+    now = 1000.0
+
+    async def oversleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds + (0.09 if len(sent) % 2 else 0.0)
+
+    places = HostLimits(monotonic=lambda: now, sleep=oversleep)
+    paths = ["/api/v3/account"] * mix[0] + ["/api/v3/time"] * mix[1]
+    sent: list[tuple[float, int]] = []
+    for path in itertools.cycle(paths):
+        here = [limit for limit in limits if path.startswith(limit.path)]
+        await places.wait_for_place(ORIGIN, limits=here, call=path, within_seconds=10)
+        sent.append((now, WEIGHTS[path]))
+        if now > 1180:
+            break
+    most = max(sum(weight for moment, weight in sent if end - 60 < moment <= end) for end, _ in sent)
+    assert most <= 0.9 * WEIGHT_A_MINUTE
+    assert mix != (1, 0) or most > 0.8 * WEIGHT_A_MINUTE, "more careful than it need be"
+
+
 @pytest.mark.parametrize("slug", SLUGS)
 def test_every_exchange_names_its_limits(slug: str) -> None:
     kind = KINDS[slug]

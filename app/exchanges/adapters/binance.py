@@ -35,6 +35,7 @@ from app.exchanges.types import (
     Balance,
     BalanceSheet,
     Call,
+    CallLimit,
     CredentialField,
     Environment,
     Exchange,
@@ -136,6 +137,8 @@ class BinanceAdapter(ExchangeAdapter):
             AccessPlan.TRADING: frozenset({Permission.READ, Permission.TRADE}),
         },
         verified_on="2026-11",
+        # 6,000 weight a minute: at the worst 250 accounts of weight 20 and some 300 other calls of weight 1 make 5,300
+        host_limits=(CallLimit(10), CallLimit(250, seconds=60, path=ACCOUNT.path)),
         doubtful_codes=frozenset({InvalidKey.code}),  # -2015 is one code for key, address and right
         limits="A key that may trade and is bound to no address loses that right after a while, and is deleted when it is not "
         "used. Binance answers alike to a wrong key, a wrong address and a missing right.",

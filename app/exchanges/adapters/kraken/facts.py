@@ -16,6 +16,7 @@ from app.exchanges.errors import (
 from app.exchanges.types import (
     AccessPlan,
     Call,
+    CallLimit,
     CredentialField,
     Environment,
     Exchange,
@@ -110,6 +111,7 @@ KRAKEN = Exchange(
     doubtful_codes=frozenset({InvalidKey.code}),  # an unlisted address or a past end is answered as an invalid key, too
     one_call_at_a_time=True,
     calls_per_second=1,
+    key_limit=CallLimit(12, seconds=40),  # the lowest tier's counter allows 15 and falls by 13 in this time
     limits="Each key has a counter that grows with each call and falls with time; it allows about 15 calls at once. A key with "
     "a second factor of its own cannot be used by a program.",
 )
