@@ -7,7 +7,7 @@ An adapter is data (exchange, calls, refusals) plus four small acts: `sign`, `fi
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -25,7 +25,7 @@ from app.exchanges.errors import (
     RateLimited,
     UndeclaredCall,
 )
-from app.exchanges.http import ExchangeHttp, OutgoingRequest, Reply
+from app.exchanges.http import ExchangeHttp, OutgoingRequest, Query, Reply, encode_query
 from app.exchanges.reading import PLAINLY, Expected, Json, Reading, Shape, parse_json, parse_retry_after
 from app.exchanges.retry import Attempts
 from app.exchanges.turns import KeyTurn
@@ -49,7 +49,6 @@ from app.masking import MASK
 _WORDS_CAP = 300
 _CODE_CAP = 60
 _LONG_TOKEN = re.compile(r"[A-Za-z0-9+/=%_-]{40,}")
-Query = Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +149,10 @@ class ExchangeAdapter(ABC):
         is_read = call.method == "GET" or (call.method == "POST" and call.reads)
         return call in self.calls and is_allowed and (is_read or call.probe is not ProbePolicy.READS)
 
+    def is_late_number(self, error: ExchangeError) -> bool:
+        """Whether the refusal may only mean that the call's number came too late: a read is then asked once more."""
+        return False
+
     def probed(self, answer: bool | None, call: Call) -> Grant:  # noqa: FBT001  # None is the third answer
         """Return the grant a harmless call showed; None means it showed nothing."""
         if answer is None:
@@ -187,7 +190,7 @@ class ExchangeAdapter(ABC):
     async def _send(
         self, call: Call, *, query: Query, path: Mapping[str, str], body: Json, reading: Reading
     ) -> tuple[Reply, Json]:
-        """Make a declared call, a read again when it met passing weather; each attempt leaves its evidence."""
+        """Make a declared call, a read again after passing weather or a late number; each attempt leaves its evidence."""
         if not self.may_ask(call):
             raise UndeclaredCall(call=call.label)
         request = self._build(call, query=query, path=path, body=body)
@@ -199,6 +202,9 @@ class ExchangeAdapter(ABC):
                 self._heed(error)
                 is_answered = self.evidence[-1].http_status is not None
                 if not await attempts.wait_to_retry(error, is_answered=is_answered):
+                    raise
+            except ExchangeError as error:
+                if call.public or not self.is_late_number(error) or not attempts.take_repeat():
                     raise
 
     async def _attempt(self, call: Call, request: OutgoingRequest, *, attempts: Attempts, reading: Reading) -> tuple[Reply, Json]:
@@ -289,8 +295,3 @@ class ExchangeAdapter(ABC):
     def explain(self, error: type[ExchangeError], *, told: str, reply: Reply, call: Call) -> ExchangeError:
         """Make the error for a matched refusal; adapters override it to add what the words tell (an address …)."""
         return error(told, call=call.label, retry_after_seconds=parse_retry_after(reply))
-
-
-def encode_query(query: Query) -> str:
-    """Return the query with upper-case percent escapes, a space as %20: the one form that all exchanges sign."""
-    return "&".join(f"{quote(name, safe='-_.~')}={quote(value, safe='-_.~')}" for name, value in query)

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import aiohttp
 import httpx
@@ -35,6 +35,7 @@ from app.exchanges.types import CallLimit
 DEADLINE_SECONDS = 10.0
 BYTE_CAP = 4 * 1024 * 1024
 USER_AGENT = "Mozilla/5.0 (compatible; Keydeck/0.1)"
+Query = Sequence[tuple[str, str]]
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _CONTROL = re.compile(r"[\x00-\x1f]")
 _HEADERS = {"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "identity"}
@@ -131,7 +132,8 @@ class ExchangeHttp:
         if budget is not None:
             budget.note_call()
         return Attempts(
-            budget=budget if is_read else None,
+            is_read=is_read,
+            budget=budget,
             deadline_seconds=self._deadline_seconds,
             monotonic=self.monotonic,
             sleep=self._sleep,
@@ -229,6 +231,11 @@ class ExchangeHttp:
         if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
             raise UndeclaredCall(call=call)
         return self._transport
+
+
+def encode_query(query: Query) -> str:
+    """Return the query with upper-case percent escapes, a space as %20: the one form that all exchanges sign."""
+    return "&".join(f"{quote(name, safe='-_.~')}={quote(value, safe='-_.~')}" for name, value in query)
 
 
 def find_origin(url: str) -> str:

@@ -1,4 +1,6 @@
-"""When a call that failed may be tried again: reads only, twice at most, jittered, within one deadline and a budget.
+"""When a call that failed may be tried again: reads only, twice at most, within one deadline and a budget.
+
+Passing weather is waited for, with jitter; a number that came too late only needs a later one, once.
 
 Without a budget every client repeats into an outage and makes it worse; with one, repeats stay a tenth of the calls.
 """
@@ -52,18 +54,20 @@ class RetryBudget:
 class Attempts:
     """The attempts of one call: one deadline over all of them and the waits between. Make it, use it for one call.
 
-    `budget` is None where nothing is ever tried again: a call that changes something, an exchange played in process.
+    What is no read is never made again. `budget` is None for an exchange played in process: it has no weather.
     """
 
     def __init__(
         self,
         *,
+        is_read: bool,
         budget: RetryBudget | None,
         deadline_seconds: float,
         monotonic: Callable[[], float],
         sleep: Sleep,
         draw: Draw = random.uniform,
     ) -> None:
+        self._is_read = is_read
         self._budget = budget
         self._deadline_seconds = deadline_seconds
         self._monotonic = monotonic
@@ -71,6 +75,7 @@ class Attempts:
         self._draw = draw
         self._started_at: float | None = None
         self._retries = 0
+        self._is_repeated = False
 
     def take_seconds(self) -> float:
         """Return the seconds that are left; the first question starts the clock, so waiting for a turn is not counted."""
@@ -83,13 +88,32 @@ class Attempts:
 
         `is_answered` tells whether the exchange answered at all: a body above our caps is not asked for again.
         """
-        if self._budget is None or self._retries >= RETRIES_CAP or not _is_passing(error, is_answered=is_answered):
+        if self._budget is None or not _is_passing(error, is_answered=is_answered):
             return False
         wait = self._choose_wait(error)
-        if wait is None or wait + self._deadline_seconds * _LEAST_SHARE > self.take_seconds() or not self._budget.take_retry():
+        if wait is None or not self._take_retry(after_seconds=wait):
+            return False
+        await self._sleep(wait)
+        return True
+
+    def take_repeat(self) -> bool:
+        """Return True, once, when the call may be made again at once with a later number.
+
+        It is a retry like any other: of a read, in time, and within the budget where there is one.
+        """
+        if self._is_repeated or not self._take_retry(after_seconds=0.0):
+            return False
+        self._is_repeated = True
+        return True
+
+    def _take_retry(self, *, after_seconds: float) -> bool:
+        if not self._is_read or self._retries >= RETRIES_CAP:
+            return False
+        if after_seconds + self._deadline_seconds * _LEAST_SHARE > self.take_seconds():
+            return False
+        if self._budget is not None and not self._budget.take_retry():
             return False
         self._retries += 1
-        await self._sleep(wait)
         return True
 
     def _choose_wait(self, error: ExchangeError) -> float | None:

@@ -6,7 +6,10 @@ from urllib.parse import parse_qs
 import httpx
 import pytest
 
+from app.exchanges.adapter import ExchangeAdapter
 from app.exchanges.errors import ExchangeError, RateLimited
+from app.exchanges.http import find_origin
+from app.exchanges.retry import RetryBudget
 from app.exchanges.traffic import LocalTraffic
 from app.exchanges.turns import KeyTurn, KeyTurns
 from app.exchanges.types import Call, CallLimit, Exchange
@@ -136,22 +139,94 @@ async def test_the_number_rises_with_every_call(slug: str) -> None:
     assert numbers == sorted(set(numbers))
 
 
+class Late:
+    """An adapter whose first signed calls meet a number that came too late, `times` of them, then good answers."""
+
+    def __init__(self, slug: str, *, times: int = 1) -> None:
+        kind, fixture = KINDS[slug], load_fixture(slug)
+        self.refusal = next(case for case in fixture["refusals"] if case["name"] == "late number")
+        self.times = times
+        self.fake = FakeExchange(kind, fixture["replies"])
+        self.adapter: ExchangeAdapter = make_adapter(kind, fixture, httpx.MockTransport(self.answer), probes="all")
+        self.http = self.adapter.context.http
+        self.budget: RetryBudget = self.http._budgets[find_origin(self.adapter.context.base_url)]
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        good = self.fake.answer(request)
+        if self.fake.seen[-1].public or self.times == 0:
+            return good
+        self.times -= 1
+        return make_response(self.refusal)
+
+    @property
+    def outcomes(self) -> list[tuple[str, int | None]]:
+        return [(evidence.outcome, evidence.http_status) for evidence in self.adapter.evidence]
+
+
 @pytest.mark.parametrize("slug", ONE_AT_A_TIME)
 async def test_a_late_number_is_asked_once_more(slug: str) -> None:
-    fixture = load_fixture(slug)
-    kind = KINDS[slug]
-    late = next(case for case in fixture["refusals"] if case["name"] == "late number")
-    answers = [make_response(late)]
-    fake = FakeExchange(kind, fixture["replies"])
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        return answers.pop() if answers else fake.answer(request)
-
-    adapter = make_adapter(kind, fixture, httpx.MockTransport(answer))
-    assert (await adapter.fetch_balances()).balances
-    outcomes = [(evidence.outcome, evidence.http_status) for evidence in adapter.evidence]
-    assert outcomes == [("number_refused", late["status"]), ("ok", 200)]
-    refused, _ = stage(slug, replies={call.label: late for call in kind.calls if not call.public})
+    late = Late(slug)
+    assert (await late.adapter.fetch_balances()).balances
+    assert late.outcomes == [("number_refused", late.refusal["status"]), ("ok", 200)]
+    refused = Late(slug, times=99)
     with pytest.raises(ExchangeError, match="number_refused"):
-        await refused.check()
-    assert len(refused.evidence) == 2
+        await refused.adapter.check()
+    assert len(refused.outcomes) == 2
+
+
+@pytest.mark.parametrize("slug", ONE_AT_A_TIME)
+async def test_asking_once_more_counts_as_a_retry(slug: str) -> None:
+    late = Late(slug)
+    await late.adapter.fetch_balances()
+    assert late.budget.count()[1] == 1
+    while late.budget.take_retry():
+        pass
+    late.times = 1
+    with pytest.raises(ExchangeError, match="number_refused"):
+        await late.adapter.fetch_balances()
+    assert len(late.outcomes) == 3, "asked beyond the budget"
+
+
+@pytest.mark.parametrize("slug", ONE_AT_A_TIME)
+async def test_one_deadline_holds_over_both_questions(slug: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second question has the time the first one left, and is not asked when that is next to nothing."""
+    for took, expected in ((3.0, [5.0, 2.0]), (4.8, [5.0])):
+        late = Late(slug)
+        allowed: list[float] = []
+        send = late.http.send
+        clock = late.http.monotonic.__self__  # type: ignore[attr-defined]  # the stage's clock
+
+        async def note(request, *, within_seconds, send=send, allowed=allowed, clock=clock, took=took, **options):
+            allowed.append(within_seconds)
+            reply = await send(request, within_seconds=within_seconds, **options)
+            clock.leapt += took
+            return reply
+
+        monkeypatch.setattr(late.http, "send", note)
+        try:
+            await late.adapter.fetch_balances()
+        except ExchangeError as error:
+            assert error.code == "number_refused"  # noqa: PT017  # only where the time was over
+        assert allowed == pytest.approx(expected, abs=0.2)
+
+
+@pytest.mark.parametrize(
+    ("slug", "call"), [(slug, call) for slug in ONE_AT_A_TIME for call in KINDS[slug].calls if not call.public]
+)
+async def test_what_is_no_read_is_asked_once_whatever_the_number(slug: str, call: Call) -> None:
+    late = Late(slug, times=9)
+    with pytest.raises(ExchangeError):
+        await late.adapter._ask(call, body={})
+    assert len(late.fake.seen) == (2 if call.method == "GET" or call.reads else 1)
+
+
+async def test_bitexbits_bare_401_may_be_a_late_number_and_a_named_reason_is_none() -> None:
+    for words, asked in (("Invalid API key.", 2), ("", 2), ("Invalid signature.", 1), ("Your IP address is not allowed.", 1)):
+        refusal = {"status": 401, "body": {"detail": words}}
+        adapter, fake = stage("bitexbit", replies={call.label: refusal for call in KINDS["bitexbit"].calls})
+        with pytest.raises(ExchangeError):
+            await adapter.check()
+        assert len(fake.seen) == asked, words
+        adapter, fake = stage("bitexbit", probes="all", replies={"POST /api/gateway/withdraw/create": refusal})
+        await adapter.check()
+        assert [call.path for call in fake.seen].count("/api/gateway/withdraw/create") == 1

@@ -2,10 +2,9 @@
 
 import hashlib
 import hmac
-from collections.abc import Mapping
 from dataclasses import replace
 
-from app.exchanges.adapter import ExchangeAdapter, Query, Refusal
+from app.exchanges.adapter import ExchangeAdapter, Refusal
 from app.exchanges.errors import (
     AccountBlocked,
     BadSignature,
@@ -20,7 +19,7 @@ from app.exchanges.errors import (
     RequestRefused,
 )
 from app.exchanges.http import OutgoingRequest
-from app.exchanges.reading import Expected, Json, Shape, parse_amount, parse_asset, parse_public_key, parse_rows
+from app.exchanges.reading import Expected, Json, parse_amount, parse_asset, parse_public_key, parse_rows
 from app.exchanges.types import (
     AccessPlan,
     Balance,
@@ -162,23 +161,9 @@ class BitexbitAdapter(ExchangeAdapter):
             return str(status), ". ".join(f"{name}: {' '.join(map(str, words))}" for name, words in body.items())
         return None
 
-    async def _ask(
-        self,
-        call: Call,
-        *,
-        query: Query = (),
-        path: Mapping[str, str] | None = None,
-        body: Json = None,
-        expected: Expected = (),
-        shape: Shape | None = None,
-    ) -> Json:
-        """A late number is answered like a bad key, so a first 401 is asked once more with a fresh number."""
-        try:
-            return await super()._ask(call, query=query, path=path, body=body, expected=expected, shape=shape)
-        except ExchangeError:
-            if not self.evidence or self.evidence[-1].http_status != 401:
-                raise
-        return await super()._ask(call, query=query, path=path, body=body, expected=expected, shape=shape)
+    def is_late_number(self, error: ExchangeError) -> bool:
+        """A late number is a 401 that names it, or one that says no more than an unknown key's."""
+        return isinstance(error, NumberRefused | InvalidKey) and self.evidence[-1].http_status == 401
 
     async def check(self) -> KeyReport:
         """Probe each right the policy lets us probe; what moves coupons and transfers cannot be known."""

@@ -17,7 +17,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 
-from app.exchanges.adapter import ExchangeAdapter, encode_query
+from app.exchanges.adapter import ExchangeAdapter
 from app.exchanges.adapters.htx.facts import (
     ACCOUNTS,
     BALANCE,
@@ -39,7 +39,7 @@ from app.exchanges.errors import (
     PermissionMissing,
     UnexpectedReply,
 )
-from app.exchanges.http import OutgoingRequest, Reply
+from app.exchanges.http import OutgoingRequest, Reply, encode_query
 from app.exchanges.proving import prove_read
 from app.exchanges.reading import Json, Shape, parse_amount, parse_asset, parse_public_key, parse_rows
 from app.exchanges.types import (

@@ -8,13 +8,12 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 
-from app.exchanges.adapter import ExchangeAdapter, Query
+from app.exchanges.adapter import ExchangeAdapter
 from app.exchanges.adapters.kraken.assets import place_asset
 from app.exchanges.adapters.kraken.facts import (
     BALANCES,
@@ -30,7 +29,7 @@ from app.exchanges.adapters.kraken.facts import (
 from app.exchanges.errors import BadSignature, ExchangeError, NumberRefused, PermissionMissing, UnexpectedReply
 from app.exchanges.http import OutgoingRequest, Reply
 from app.exchanges.proving import prove_read
-from app.exchanges.reading import Expected, Json, Shape, parse_amount, parse_asset, parse_public_key
+from app.exchanges.reading import Json, parse_amount, parse_asset, parse_public_key
 from app.exchanges.types import Answer, Balance, BalanceSheet, Call, Grant, KeyReport, Permission, Proof, add_exactly
 
 _UNKNOWN_METHOD = "EGeneral:Unknown method"
@@ -71,22 +70,9 @@ class KrakenAdapter(ExchangeAdapter):
             raise UnexpectedReply("a clock that tells no time", call=CLOCK.label)
         return datetime.fromtimestamp(told, UTC)
 
-    async def _ask(
-        self,
-        call: Call,
-        *,
-        query: Query = (),
-        path: Mapping[str, str] | None = None,
-        body: Json = None,
-        expected: Expected = (),
-        shape: Shape | None = None,
-    ) -> Json:
-        """A number that another program's call overtook is refused: a first refusal is asked once more with a later one."""
-        try:
-            return await super()._ask(call, query=query, path=path, body=body, expected=expected, shape=shape)
-        except NumberRefused:
-            pass
-        return await super()._ask(call, query=query, path=path, body=body, expected=expected, shape=shape)
+    def is_late_number(self, error: ExchangeError) -> bool:
+        """A number that another program's call overtook is refused by its name."""
+        return isinstance(error, NumberRefused)
 
     async def check(self) -> KeyReport:
         """Ask Kraken what the key may do; where it does not tell, prove what reading can prove."""
