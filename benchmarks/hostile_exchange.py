@@ -6,7 +6,6 @@ Run from the repository: `python -m benchmarks.hostile_exchange`. Needs about a 
 import asyncio
 import time
 from datetime import datetime
-from pathlib import Path
 
 from app.exchanges.adapter import ExchangeAdapter
 from app.exchanges.errors import ExchangeError
@@ -15,19 +14,11 @@ from app.exchanges.registry import Exchanges, list_origins
 from app.exchanges.transport import DirectTransport
 from app.exchanges.types import Environment, ProbePolicy, Secrets
 from app.masking import Secret
-from tests.exchanges.hostile.scenarios import MIB, SCENARIOS, Scenario
+from tests.exchanges.hostile.bombs import MIB
+from tests.exchanges.hostile.memory import watch_memory
+from tests.exchanges.hostile.scenarios import SCENARIOS, Scenario
 from tests.exchanges.servers import run_server
 from tests.exchanges.stage import KINDS, SLUGS, load_fixture
-
-
-def reset_peak() -> None:
-    Path("/proc/self/clear_refs").write_text("5")
-
-
-def read_status(field: str) -> float:
-    """Return a field of the process's memory in MiB (VmRSS now, VmHWM the highest since reset_peak)."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field))
-    return int(line.split()[1]) * 1024 / MIB
 
 
 def open_adapter(slug: str, url: str, http: ExchangeHttp) -> ExchangeAdapter:
@@ -44,15 +35,15 @@ async def measure(slug: str, scenario: Scenario, act: str) -> tuple[float, float
         http = ExchangeHttp(origins=list_origins(KINDS, urls={slug: server.origin}), transport=DirectTransport())
         async with http:
             adapter = open_adapter(slug, server.origin, http)
-            before = read_status("VmRSS")
-            reset_peak()
-            started = time.perf_counter()
-            try:
-                await getattr(adapter, act)()
-                code = "ok"
-            except ExchangeError as error:
-                code = error.code
-            return time.perf_counter() - started, read_status("VmHWM") - before, code
+            with watch_memory(traces=False) as growth:
+                started = time.perf_counter()
+                try:
+                    await getattr(adapter, act)()
+                    code = "ok"
+                except ExchangeError as error:
+                    code = error.code
+                took = time.perf_counter() - started
+            return took, (growth.resident or 0) / MIB, code
 
 
 async def main() -> None:

@@ -1,14 +1,13 @@
 """What a hostile or broken exchange may answer, byte for byte, and the names that Keydeck may give it."""
 
 import asyncio
-import gzip
 import json
-import zlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from tests.exchanges.hostile.bombs import MIB, make_brotli, make_deflate, make_gzip, make_zstd
+
 Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
-MIB = 1024 * 1024
 NO_ANSWER = frozenset({"unreachable"})
 BROKEN = frozenset({"exchange_unavailable"})
 STRANGE = frozenset({"unexpected_reply"})
@@ -69,7 +68,6 @@ async def stay_silent(writer: asyncio.StreamWriter) -> None:
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 ROWS = '[{{"currency": "BTC", "symbol": "BTC", "asset": "BTC", "available": {0}, "reserved": {0}, "free": {0}}}]'
-BOMB = gzip.compress(b"\x00" * (20 * MIB))
 MANY = b"".join(f"X-Header-{number}: v".encode() + b"\r\n" for number in range(1000))
 PAST = ("Date: Sat, 21 Nov 2026 12:00:00 GMT", "Retry-After: Fri, 01 Jan 2021 00:00:00 GMT")
 WIDE = '["' + "\\ud83d\\ude00" + "a" * 4_000_000 + '"]'
@@ -77,11 +75,11 @@ WIDE = '["' + "\\ud83d\\ude00" + "a" * 4_000_000 + '"]'
 SCENARIOS = (
     Scenario("a body of a gigabyte", stream(OK + b"Content-Length: 1000000000\r\n\r\n", b"x" * 65536), BROKEN, is_large=True),
     Scenario("endless chunks", stream(CHUNKED, b"10000\r\n" + b"x" * 65536 + b"\r\n"), BROKEN, is_large=True),
-    Scenario("gzip bomb", say(BOMB, "Content-Encoding: gzip"), BROKEN, is_large=True),
-    Scenario("deflate bomb", say(zlib.compress(b"[" * (20 * MIB)), "Content-Encoding: deflate"), BROKEN, is_large=True),
-    Scenario("br bomb", say(b"\x0b" * 1000, "Content-Encoding: br"), BROKEN),
-    Scenario("zstd bomb", say(b"\x28\xb5\x2f\xfd" * 1000, "Content-Encoding: zstd"), BROKEN),
-    Scenario("gzip unannounced", say(BOMB), BROKEN, is_large=True),
+    Scenario("gzip bomb", say(make_gzip(), "Content-Encoding: gzip"), BROKEN, is_large=True),
+    Scenario("deflate bomb", say(make_deflate(), "Content-Encoding: deflate"), BROKEN, is_large=True),
+    Scenario("br bomb", say(make_brotli(), "Content-Encoding: br"), BROKEN, is_large=True),
+    Scenario("zstd bomb", say(make_zstd(), "Content-Encoding: zstd"), BROKEN, is_large=True),
+    Scenario("gzip unannounced", say(make_gzip()), BROKEN, is_large=True),
     Scenario("a million brackets", say(b"[" * 1_000_000), STRANGE, is_large=True),
     Scenario("a million names", say(json.dumps({f"k{n}": n for n in range(1_000_000)}).encode()), BROKEN, is_large=True),
     Scenario("names below the cap", say(json.dumps({f"k{n}": n for n in range(200_000)}).encode()), STRANGE, is_large=True),
