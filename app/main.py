@@ -50,6 +50,7 @@ from app.support import routes as support_pages
 from app.traffic.service import SharedTraffic
 from app.vault.boot import open_vault
 from app.web import errors, gallery, policy_reports, security, theme
+from app.web.body_cap import BODY_SECONDS
 from app.web.documents import describe_refusals
 from app.web.pages import Pages
 from app.worker import Worker
@@ -79,6 +80,7 @@ class Outside:
     """What the app is handed from outside, so that tests can hand in something else.
 
     `sleep` is how the sandbox is slow, `pause` how Keydeck waits its turn at an exchange, `job_pace` how lively jobs are.
+    `body_seconds` is how long a request's body may take to arrive.
     """
 
     clock: Clock = utc_now
@@ -90,6 +92,7 @@ class Outside:
     adapters: Mapping[str, type[ExchangeAdapter]] | None = None
     passwords: Passwords | None = None
     mailer: Mailer | None = None
+    body_seconds: float = BODY_SECONDS
 
 
 def create_app(settings: Settings, *, outside: Outside | None = None, runs_worker: bool = False) -> FastAPI:
@@ -126,7 +129,7 @@ def create_app(settings: Settings, *, outside: Outside | None = None, runs_worke
     app.mount("/static", StaticFiles(directory=ROOT / "static"), name="static")
     errors.install_error_handlers(app)
     install_proof_answers(app)
-    security.install_middlewares(app, settings=settings)
+    security.install_middlewares(app, settings=settings, body_seconds=given.body_seconds)
     install_operations(app)  # last, so that it is outermost and sees every answer
     return app
 

@@ -1,6 +1,6 @@
 """What stands between the network and the pages: host and address rules, security headers, and their order. Pure ASGI.
 
-Nothing here reads or holds back a body, so streamed answers pass through as they are made.
+Bodies of requests are taken in whole before anything judges them; streamed answers pass through as they are made.
 """
 
 from urllib.parse import urlsplit
@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.identifiers import create_id
 from app.settings import Settings
-from app.web.body_cap import BodyCap
+from app.web.body_cap import BODY_SECONDS, BodyCap
 from app.web.errors import NotFound, Problem, answer_problem
 from app.web.pages import STATIC_PREFIX, VERSIONED_PATH
 from app.web.policy_reports import REPORTS_PATH
@@ -51,9 +51,9 @@ _TRANSPORT_SECURITY = "max-age=63072000; includeSubDomains"
 _FOREVER = "public, max-age=31536000, immutable"
 
 
-def install_middlewares(app: FastAPI, *, settings: Settings) -> None:
+def install_middlewares(app: FastAPI, *, settings: Settings, body_seconds: float = BODY_SECONDS) -> None:
     """Add all of them in the right order: the last one added is the first to see a request."""
-    app.add_middleware(BodyCap)
+    app.add_middleware(BodyCap, seconds=body_seconds)
     app.add_middleware(SameOrigin, public_url=settings.public_url)
     app.add_middleware(PlainAddress)
     app.add_middleware(TrustedHost, public_url=settings.public_url)

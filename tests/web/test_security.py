@@ -254,9 +254,13 @@ async def test_streamed_answers_pass_piece_by_piece() -> None:
     """Each piece leaves as it is made: nothing on the way gathers them."""
     sent: list[dict[str, Any]] = []
 
+    coming = [{"type": "http.request", "body": b"", "more_body": False}]
+
     async def receive() -> dict[str, Any]:
-        await asyncio.sleep(60)  # the person stays; the answer ends first
-        return {"type": "http.disconnect"}
+        if not coming:
+            await asyncio.sleep(60)  # the person stays; the answer ends first
+            return {"type": "http.disconnect"}
+        return coming.pop()
 
     async def send(message: Any) -> None:
         sent.append(dict(message))
