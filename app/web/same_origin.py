@@ -9,13 +9,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.web.errors import Problem, answer_problem
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_API_PREFIX = "/api/"  # every unsafe route below it takes tokens only, a browser's session opens none of them
 
 
 class SameOrigin:
     """Refuses changes that another site's page asks for in a signed-in person's name.
 
-    A browser's Sec-Fetch-Site decides, else the Origin; a form that comes with neither is refused. The API takes such a
-    request when it carries no cookie: that is a program. A bearer token without cookies is no browser's doing and is exempt.
+    Sec-Fetch-Site and Origin must both name our own pages, as far as they are sent; a form that comes with neither is
+    refused. The API takes such a request when it carries no cookie, and any with a bearer token and no cookie: no browser
+    adds one for another site. Pages take no tokens, so one changes nothing there.
     """
 
     def __init__(self, app: ASGIApp, *, public_url: str) -> None:
@@ -36,16 +38,18 @@ class SameOrigin:
         await answer_problem(Request(scope), problem)(scope, receive, send)
 
     def is_allowed(self, scope: Scope) -> bool:
-        """Tell whether an unsafe request comes from our own pages, or from a program."""
+        """Tell whether an unsafe request comes from our own pages, or is a program's call of the API."""
         headers = Headers(scope=scope)
-        has_cookie = "cookie" in headers
-        if not has_cookie and headers.get("authorization", "").lower().startswith("bearer "):
-            return True
-        if sites := headers.getlist("sec-fetch-site"):
-            return sites == ["same-origin"]
-        if origins := headers.getlist("origin"):
-            return len(origins) == 1 and self._is_own(read_origin(origins[0]), scope, headers)
-        return not has_cookie and scope["path"].startswith("/api/")
+        sites, origins = headers.getlist("sec-fetch-site"), headers.getlist("origin")
+        if "cookie" not in headers and scope["path"].startswith(_API_PREFIX):
+            is_by_token = headers.get("authorization", "").lower().startswith("bearer ")
+            if is_by_token or not (sites or origins):
+                return True
+        if not (sites or origins):
+            return False
+        is_own_site = not sites or sites == ["same-origin"]
+        is_own_origin = not origins or (len(origins) == 1 and self._is_own(read_origin(origins[0]), scope, headers))
+        return is_own_site and is_own_origin
 
     def _is_own(self, origin: tuple[str, str, int] | None, scope: Scope, headers: Headers) -> bool:
         """Under https exactly the address that is set; on loopback also the name and port this request was sent to."""

@@ -8,7 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
+from app.accounts.roles import Role
 from app.settings import Settings
+from tests.accounts.doors import PASSWORD, add_person
 from tests.conftest import ORIGIN
 from tests.people import SignedIn
 from tests.security.routes import list_unsafe
@@ -37,6 +39,31 @@ REFUSED: dict[str, Headers] = {
     "two origins": [("Origin", ORIGIN), ("Origin", "https://evil.example")],
     "two origins in one": [("Origin", f"{ORIGIN}, https://evil.example")],
     "a token beside the cookie": [("Authorization", "Bearer kd_made-up"), ("Origin", "https://evil.example")],
+}
+OWN_SITE = ("Sec-Fetch-Site", "same-origin")
+OTHER_ORIGINS = {
+    "another site": "https://evil.example",
+    "nowhere": "null",
+    "nothing": "",
+    "our name, wrong scheme": ORIGIN.replace("http", "https"),
+    "our name, wrong port": ORIGIN.replace(":8000", ":8001"),
+    "a longer name": ORIGIN + ".evil.example",
+    "our name as a user": ORIGIN + "@evil.example",
+    "two in one": f"{ORIGIN}, https://evil.example",
+}
+# the two headers say different things: then neither is believed
+REFUSED |= {f"our own site, but the origin is {who}": [OWN_SITE, ("Origin", origin)] for who, origin in OTHER_ORIGINS.items()}
+REFUSED |= {
+    f"our own origin, but the site is {site!r}": [("Sec-Fetch-Site", site), ("Origin", ORIGIN)]
+    for site in ("same-site", "none", "", "same-planet", "Same-Origin", "same-origin, cross-site")
+}
+REFUSED["our own site, two origins"] = [OWN_SITE, ("Origin", ORIGIN), ("Origin", "https://evil.example")]
+# an Authorization header with each of them makes no page's form a program's call
+BY_TOKEN: dict[str, Headers] = {
+    f"{way}, with {token!r}": [*headers, ("Authorization", token)]
+    for way, headers in REFUSED.items()
+    for token in ("Bearer x", "Bearer kd_made-up", "Basic eA==")
+    if not any(name == "Authorization" for name, _ in headers)
 }
 PASSED: dict[str, Headers] = {
     "our own page": [("Sec-Fetch-Site", "same-origin"), ("Origin", ORIGIN)],
@@ -91,18 +118,29 @@ async def test_a_page_form_without_a_cookie_must_come_from_us_too(app: Any) -> N
     for method, path in list_unsafe(app):
         if path.startswith("/api/"):
             continue
-        for way, headers in REFUSED.items():
-            if any(name == "Authorization" for name, _ in headers):
-                continue  # no browser adds one for another site
+        for way, headers in (REFUSED | BY_TOKEN).items():
             answer = await send(app, method, path, headers=headers)
             assert answer.status_code == 403, (method, path, way)
+            assert "set-cookie" not in answer.headers
+
+
+async def test_another_site_signs_nobody_in_by_a_made_up_token(app: Any) -> None:
+    """With the right password, too: the session would be the attacker's, in the visitor's browser."""
+    await add_person(app, "trader@example.org", Role.TRADER)
+    form = {"email": "trader@example.org", "password": PASSWORD}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=ORIGIN) as bare:
+        for headers in ([], REFUSED["another site"], REFUSED["our own site, but the origin is nowhere"]):
+            answer = await bare.post("/sign-in", data=form, headers=[*headers, ("Authorization", "Bearer x")])
+            assert (answer.status_code, "set-cookie" in answer.headers) == (403, False)
+        assert (await bare.post("/sign-in", data=form, headers=PASSED["our own page"])).status_code == 303
 
 
 async def test_a_program_is_judged_by_its_token(app: Any) -> None:
     """Without a cookie nothing is done in anybody's name: the API asks such a request for its token."""
-    for method, path in list_unsafe(app):
+    ways = [[], [("Authorization", "Bearer kd_made-up")], [("Authorization", "Bearer x"), *REFUSED["another site"]]]
+    for (method, path), headers in itertools.product(list_unsafe(app), ways):
         if path.startswith("/api/"):
-            assert (await send(app, method, path, headers=[])).status_code == 401, path
+            assert (await send(app, method, path, headers=headers)).status_code == 401, (path, headers)
 
 
 @pytest.mark.parametrize("number", range(4))

@@ -107,7 +107,11 @@ async def test_static_files_stay_in_their_folder(client: httpx.AsyncClient, path
 SAME, COOKIE, BEARER = "same-origin", {"cookie": "keydeck_session=x"}, {"authorization": "Bearer kd_x"}
 MATRIX: list[tuple[dict[str, str], bool]] = [
     ({"sec-fetch-site": SAME, **COOKIE}, True),
-    ({"sec-fetch-site": SAME, "origin": "null", **COOKIE}, True),
+    ({"sec-fetch-site": SAME, "origin": ORIGIN, **COOKIE}, True),
+    ({"sec-fetch-site": SAME, "origin": "null", **COOKIE}, False),
+    ({"sec-fetch-site": SAME, "origin": "", **COOKIE}, False),
+    ({"sec-fetch-site": SAME, "origin": "http://evil.example", **COOKIE}, False),
+    ({"sec-fetch-site": SAME, "origin": "http://evil.example"}, False),
     ({"sec-fetch-site": "same-site", **COOKIE}, False),
     ({"sec-fetch-site": "cross-site", **COOKIE}, False),
     ({"sec-fetch-site": "none", **COOKIE}, False),
@@ -128,8 +132,10 @@ MATRIX: list[tuple[dict[str, str], bool]] = [
     ({"origin": "http://evil.example", **BEARER, **COOKIE}, False),
     (COOKIE, False),
     ({**BEARER, **COOKIE}, False),
-    (BEARER, True),
-    ({**BEARER, "origin": "http://evil.example"}, True),
+    (BEARER, False),
+    ({**BEARER, "origin": ORIGIN}, True),
+    ({**BEARER, "origin": "http://evil.example"}, False),
+    ({**BEARER, "sec-fetch-site": "cross-site"}, False),
     ({"authorization": "Basic eA==", "origin": "http://evil.example"}, False),
     ({}, False),
 ]
@@ -143,6 +149,25 @@ async def test_changes_come_from_our_own_pages(
     answer = await program.request(method, "/stream", headers=headers)
     assert answer.status_code == ((200 if method == "POST" else 405) if passes else 403)
     assert passes or "another site" in answer.text
+
+
+# what of this the API takes, where a token decides: method is POST
+API_MATRIX: list[tuple[dict[str, str], bool]] = [
+    ({}, True),
+    (BEARER, True),
+    ({**BEARER, "origin": "http://evil.example"}, True),
+    ({**BEARER, "sec-fetch-site": "cross-site", "origin": "null"}, True),
+    ({**BEARER, **COOKIE}, False),
+    ({**BEARER, "origin": "http://evil.example", **COOKIE}, False),
+    ({"sec-fetch-site": SAME, "origin": "http://evil.example"}, False),
+    ({"authorization": "Basic eA==", "origin": "http://evil.example"}, False),
+]
+
+
+@pytest.mark.parametrize(("headers", "passes"), API_MATRIX)
+async def test_the_api_leaves_it_to_the_token(program: httpx.AsyncClient, headers: dict[str, str], passes: bool) -> None:
+    answer = await program.post("/api/v1/things", headers=headers, json={"kind": "a"})
+    assert (answer.status_code == 403) is not passes
 
 
 async def test_a_repeated_header_is_no_way_round(program: httpx.AsyncClient) -> None:
