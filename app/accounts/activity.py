@@ -96,6 +96,8 @@ SENTENCES: Mapping[str, Sentence] = {
     "user.roles_changed": Sentence("Roles changed", "user"),
     "user.disabled": Sentence("Account disabled", "alert", "warn"),
     "user.enabled": Sentence("Account enabled again", "check", "ok"),
+    "user.viewed": Sentence("Operator looked at your account: how you get in, no secrets, no keys", "eye"),
+    "user.looked_up": Sentence("Person's account looked at", "eye"),
     "session.revoked": Sentence("Session ended", "lock"),
     "session.others_revoked": Sentence("All other sessions ended", "lock"),
     "token.created": Sentence("API token made", "key", "ok"),

@@ -117,6 +117,19 @@ class People(Factors):
         tokens = await repository.list_tokens(self._session, user_id=user.id, now=now)
         return PersonView(_view(user, seen.get(user.id)), await self.list_factors(user.id), len(sessions), len(tokens))
 
+    async def look_at_person(self, principal: Principal, user_id: str) -> PersonView:
+        """Return one person, and write down that an operator looked: to the person's activity and the operator's own.
+
+        Needs a writing unit of work: what was seen and that it was seen are one transaction. Raises NotFound.
+        """
+        person = await self.show_person(user_id)
+        seen = person.user
+        if seen.id != principal.user_id:
+            self._record("user.viewed", owner_id=seen.id, actor=principal, object_id=seen.id)
+            detail = {"email": seen.email}
+            self._record("user.looked_up", owner_id=principal.user_id, actor=principal, object_id=seen.id, detail=detail)
+        return person
+
     async def find_user(self, email: str) -> UserView:
         """Return the person with this e-mail. Raises NotFound."""
         address = parse_email(email)

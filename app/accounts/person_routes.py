@@ -7,11 +7,13 @@ from fastapi.responses import HTMLResponse, Response
 
 from app.accounts.current_user import FreshProof, PageOperator, PageOperatorFresh, Principal
 from app.accounts.letters import write_link_made
+from app.accounts.people import PersonView
 from app.accounts.post import post
-from app.accounts.requests import AccountsDep, redirect
+from app.accounts.requests import AccountsDep, open_accounts, redirect
 from app.accounts.resets import BY_OPERATOR, FACTOR_LINK, PASSWORD_LINK, IssuedLink
 from app.accounts.roles import ROLE_WORDS, Role, parse_roles
 from app.accounts.service import Accounts
+from app.db import SessionDep
 from app.web.forms import read_form
 from app.web.pages import Pages
 
@@ -21,8 +23,13 @@ _LINK_DOES = {PASSWORD_LINK: "choose a new password", FACTOR_LINK: "remove lost 
 
 
 @router.get("/people/{user_id}")
-async def show_person(request: Request, user_id: str, principal: PageOperator, accounts: AccountsDep) -> HTMLResponse:
-    return await _render(request, principal, user_id=user_id, accounts=accounts)
+async def show_person(request: Request, user_id: str, principal: PageOperator, session: SessionDep) -> HTMLResponse:
+    await session.rollback()  # gives the connection back, so that no request ever holds two
+    # a GET's session only reads, and that an operator looked must be recorded: hence a writing unit of its own
+    async with request.app.state.database.write() as unit:
+        accounts = await open_accounts(request, unit)
+        person = await accounts.look_at_person(principal, user_id)
+    return _render(request, principal, person=person)
 
 
 @router.post("/people/{user_id}/roles")
@@ -68,21 +75,21 @@ async def _show_link(
     """Show the link once, and tell the person that it was made."""
     what = _LINK_DOES[issued.kind]
     post(request, write_link_made(issued.email, what=what, public_url=request.app.state.settings.public_url))
-    return await _render(request, principal, user_id=user_id, accounts=accounts, issued=issued, what=what)
+    person = await accounts.show_person(user_id)  # the link was recorded, and so who made it
+    return _render(request, principal, person=person, issued=issued, what=what)
 
 
-async def _render(
+def _render(
     request: Request,
     principal: Principal,
     *,
-    user_id: str,
-    accounts: Accounts,
+    person: PersonView,
     issued: IssuedLink | None = None,
     what: str = "",
 ) -> HTMLResponse:
     context: dict[str, Any] = {
-        "person": await accounts.show_person(user_id),
-        "is_me": user_id == principal.user_id,
+        "person": person,
+        "is_me": person.user.id == principal.user_id,
         "issued": issued,
         "what": what,
         "roles": [(role.value, *words) for role, words in ROLE_WORDS.items()],

@@ -149,3 +149,39 @@ async def test_nobody_unknown_has_a_page(signed_in: SignedIn) -> None:
     for odd in ("usr_nobody", "%00", "x" * 500, "%E2%80%AE"):
         assert (await signed_in.client.get(f"/people/{odd}")).status_code == 404
         assert (await signed_in.client.post(f"/people/{odd}/sign-out")).status_code == 404
+
+
+async def test_who_is_looked_at_sees_who_looked_and_from_where(app: Any, signed_in: SignedIn, make_client: Any) -> None:
+    user = await add_person(app, TRADER, Role.TRADER)
+    other = await add_person(app, "two@example.org", Role.TRADER)
+    async with browse(app, "192.0.2.77") as operator:
+        operator.cookies = signed_in.client.cookies
+        for _ in range(2):
+            assert (await operator.get(f"/people/{user.id}")).status_code == 200
+        assert (await operator.get("/people/usr_nobody")).status_code == 404
+        assert (await operator.get(f"/people/{signed_in.user_id}")).status_code == 200, "one's own page is no look at anybody"
+        assert (await operator.head(f"/people/{user.id}")).status_code == 405
+        assert "Person’s account looked at" in (own := Page(await operator.get("/activity")).text.replace("'", "’"))
+        assert TRADER in own
+    assert await count_rows(app, "audit_events", f"action = 'user.viewed' AND owner_id = '{user.id}'") == 2, (
+        "each look, like support's"
+    )
+    assert await count_rows(app, "audit_events", "action IN ('user.viewed', 'user.looked_up')") == 4
+    async with make_client() as person:
+        await sign_in(person, TRADER)
+        shown = Page(await person.get("/activity")).text
+    assert "Operator looked at your account" in shown
+    assert "192.0.2.77" in shown
+    assert signed_in.email not in shown, "staff are not named"
+    async with make_client() as person:
+        await sign_in(person, other.email)
+        assert "looked at" not in Page(await person.get("/activity")).text
+
+
+async def test_nobody_else_leaves_a_look(app: Any, signed_in: SignedIn, make_client: Any) -> None:
+    """Who may not open the page has seen nothing."""
+    await add_person(app, TRADER, Role.TRADER)
+    async with make_client() as trader:
+        await sign_in(trader, TRADER)
+        assert (await trader.get(f"/people/{signed_in.user_id}")).status_code == 403
+    assert "user.viewed" not in await list_actions(app)
