@@ -41,7 +41,7 @@ from app.live.listening import Listener
 from app.mail import Mailer
 from app.operations import routes as operations
 from app.operations.metrics import install_operations
-from app.operations.sandbox_routes import install_switches
+from app.operations.sandbox_routes import has_switches, install_switches
 from app.sandbox.app import SANDBOX_URL, create_sandbox
 from app.sandbox.keys import list_keys
 from app.settings import Settings
@@ -145,7 +145,13 @@ def _equip(app: FastAPI, settings: Settings, outside: Outside) -> None:
     state.clock = outside.clock
     state.passwords = outside.passwords or Passwords()
     state.mailer = outside.mailer or Mailer(settings, clock=outside.clock)
-    state.pages = Pages(settings=settings, clock=outside.clock, templates_dir=ROOT / "templates", static_dir=ROOT / "static")
+    state.pages = Pages(
+        settings=settings,
+        clock=outside.clock,
+        templates_dir=ROOT / "templates",
+        static_dir=ROOT / "static",
+        has_switches=has_switches(settings),
+    )
     probes = ProbePolicy(settings.probes)
     state.sandbox_keys = list_keys(probes) if settings.sandbox == "on" else ()
 

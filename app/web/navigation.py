@@ -36,11 +36,16 @@ _TRADER = (
 _SUPPORT = (("support", "Customer credentials", "/support", "life"),)
 _OPERATOR = (("operations", "Operations", "/operations", "server"), ("people", "People", "/people", "user"), *_SUPPORT)
 _COUNTED = {"alerts": "unread"}
+_REFERENCE = (("exchanges", "What exchanges are asked", "/exchanges", "book"),)
+_SANDBOX = (("sandbox", "Sandbox", "/sandbox", "flask"),)
 _OWN = (("activity", "Activity", "/activity", "activity"), ("security", "Security", "/security", "shield"))
 
 
-def list_groups(roles: Collection[str], *, path: str) -> list[Group]:
-    """Return the groups of links a person with these roles sees, with the link to the given path marked current."""
+def list_groups(roles: Collection[str], *, path: str, has_sandbox: bool = False) -> list[Group]:
+    """Return the groups of links a person with these roles sees, with the link to the given path marked current.
+
+    `has_sandbox` tells whether this server has the sandbox's pages; the last group is everybody's.
+    """
     chosen: list[tuple[str, str, tuple[tuple[str, str, str, str], ...]]] = []
     if "trader" in roles:
         chosen.append(("trader", "", _TRADER))
@@ -50,6 +55,8 @@ def list_groups(roles: Collection[str], *, path: str) -> list[Group]:
         chosen.append(("operator", "Operator", _OPERATOR))
     if chosen and "trader" not in roles:
         chosen.append(("own", "Your account", _OWN))
+    if chosen:
+        chosen.append(("reference", "Reference", (*_REFERENCE, *(_SANDBOX if has_sandbox else ()))))
     return [Group(name, label, tuple(_make_link(link, path) for link in links)) for name, label, links in chosen]
 
 

@@ -25,10 +25,16 @@ _SPRITE_PLACE = "<!--sprite-->"
 
 
 class Pages:
-    """Turns a template and its values into an answer. Made once by create_app()."""
+    """Turns a template and its values into an answer. Made once by create_app().
 
-    def __init__(self, *, settings: Settings, clock: Clock, templates_dir: Path, static_dir: Path) -> None:
+    `has_switches` tells whether the server has the sandbox's own pages, which then stand in the navigation.
+    """
+
+    def __init__(
+        self, *, settings: Settings, clock: Clock, templates_dir: Path, static_dir: Path, has_switches: bool = False
+    ) -> None:
         self.clock = clock
+        self._has_switches = has_switches
         self.static_version = hash_folder(static_dir)
         self._symbols = load_symbols(templates_dir / "components" / "icons.svg")
         self.environment = _build_environment(templates_dir, clock)
@@ -68,7 +74,7 @@ class Pages:
             "viewer": viewer,
             "theme": read_theme(request),
             "path": f"{path}?{request.url.query}" if request.url.query else path,
-            "nav": list_groups(roles, path=path),
+            "nav": list_groups(roles, path=path, has_sandbox=self._has_switches),
             "now": self.clock(),
         }
         context["nav_counts"] = {**getattr(request.state, "nav_counts", {}), **context.get("nav_counts", {})}

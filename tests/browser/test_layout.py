@@ -33,7 +33,7 @@ def test_no_page_scrolls_sideways_on_a_phone(visit: Start, dark: bool) -> None:
         for page in ("", "/checks", "/guide", "/replace", "/disconnect"):
             tab.open(f"{detail}{page}")
             wide[f"{exchange} {scenario}{page}"] = find_overflow(tab)
-    elsewhere = ("/balances", "/activity", "/security", "/people", "/support", "/operations")
+    elsewhere = ("/balances", "/activity", "/security", "/people", "/support", "/operations", "/exchanges", "/sandbox")
     for path in ("/credentials", "/credentials/connect", "/credentials/connect/nope", "/credentials?q=nothing", *elsewhere):
         tab.open(path)
         wide[path] = find_overflow(tab)
@@ -49,6 +49,22 @@ def test_no_page_scrolls_sideways_on_a_phone(visit: Start, dark: bool) -> None:
         wide[f"refused {exchange}"] = find_overflow(tab)
     assert {name: pixels for name, pixels in wide.items() if pixels > 0} == {}
     _disconnect_all(tab)
+
+
+def test_what_exchanges_are_asked_is_a_tap_away_on_a_phone(visit: Start) -> None:
+    tab = visit(scripts=False, width=PHONE)
+    for text, path in (("What exchanges are asked", "/exchanges"), ("Sandbox", "/sandbox")):
+        tab.open("/credentials")
+        tab.page.get_by_role("button", name="Menu").click()
+        link = tab.page.locator("#sidebar").get_by_role("link", name=text, exact=True)
+        expect(link).to_be_visible()
+        box = link.bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= PHONE
+        assert find_overflow(tab) <= 0
+        link.click()
+        tab.page.wait_for_url(f"**{path}")
 
 
 def _disconnect_all(tab: Visit) -> None:

@@ -116,18 +116,27 @@ def test_the_shell_knows_who_looks_and_from_where(pages: Pages) -> None:
     ("roles", "links"),
     [
         ((), []),
-        (("trader",), ["balances", "credentials", "alerts", "activity", "security"]),
-        (("support",), ["support", "activity", "security"]),
-        (("operator",), ["operations", "people", "support", "activity", "security"]),
-        (("support", "operator"), ["operations", "people", "support", "activity", "security"]),
+        (("trader",), ["balances", "credentials", "alerts", "activity", "security", "exchanges"]),
+        (("support",), ["support", "activity", "security", "exchanges"]),
+        (("operator",), ["operations", "people", "support", "activity", "security", "exchanges"]),
+        (("support", "operator"), ["operations", "people", "support", "activity", "security", "exchanges"]),
         (
             ("trader", "support", "operator"),
-            ["balances", "credentials", "alerts", "activity", "security", "operations", "people", "support"],
+            ["balances", "credentials", "alerts", "activity", "security", "operations", "people", "support", "exchanges"],
         ),
     ],
 )
 def test_links_by_role(roles: Collection[str], links: list[str]) -> None:
     assert [link.name for group in list_groups(roles, path="/x") for link in group.links] == links
+
+
+@pytest.mark.parametrize("role", ["trader", "support", "operator"])
+def test_the_sandbox_is_linked_where_it_has_pages(role: str) -> None:
+    def names(*, has_sandbox: bool) -> list[str]:
+        return [link.name for group in list_groups({role}, path="/sandbox/htx", has_sandbox=has_sandbox) for link in group.links]
+
+    assert names(has_sandbox=True) == [*names(has_sandbox=False), "sandbox"]
+    assert list_groups((), path="/", has_sandbox=True) == [], "strangers have no navigation"
 
 
 def test_the_current_link_is_the_one_of_the_section() -> None:
