@@ -8,14 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import Request
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.accounts import current_user
+from app.accounts.current_user import Principal
+from app.accounts.roles import Role, Scope
 from app.credentials.lookups import Lookups
 from app.credentials.views import CredentialView
 from app.main import Outside
 from app.masking import Secret
 from app.settings import Settings
 from app.support.service import Support
+from app.web.errors import SignInNeeded
 from tests.databases import copy_sqlite
 from tests.security.api_fuzz import fuzz, running
 
@@ -81,6 +87,32 @@ def test_a_hole_between_traders_is_found(
     with running(settings, outside) as (app, tokens):
         outcome = fuzz(app, tokens, folder=tmp_path, seed=7, examples=40)
     assert "object_level_authorization" in {check for check, _, _ in outcome.failures}
+
+
+@pytest.mark.parametrize("hole", ["no token", "a wrong token"])
+def test_an_open_door_is_found(
+    settings: Settings, outside: Outside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hole: str
+) -> None:
+    """Whoever comes with no token, or with a wrong one, is taken for a trader: the check of forgotten authentication tells."""
+    guarded = current_user._identify_token
+
+    async def take_for_alice(request: Request, session: AsyncSession) -> Principal | None:
+        try:
+            found = await guarded(request, session)
+        except SignInNeeded:
+            if hole != "a wrong token":
+                raise
+            found = None
+        if found is not None or ("authorization" in request.headers) is not (hole == "a wrong token"):
+            return found
+        user_id = str(await session.scalar(text("SELECT id FROM users WHERE email = 'alice@example.org'")))
+        known = {"user_id": user_id, "email": "alice@example.org", "roles": frozenset({Role.TRADER}), "scopes": frozenset(Scope)}
+        return Principal(**known, session_id=None, token_id="tok_none", ip="127.0.0.1")
+
+    monkeypatch.setattr(current_user, "_identify_token", take_for_alice)
+    with running(settings, outside) as (app, tokens):
+        outcome = fuzz(app, tokens, folder=tmp_path, seed=7, examples=5)
+    assert "ignored_auth" in {check for check, _, _ in outcome.failures}
 
 
 def test_a_server_error_is_found(settings: Settings, outside: Outside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
