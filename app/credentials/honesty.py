@@ -178,7 +178,8 @@ def _describe_limits(exchange: Exchange) -> tuple[str, ...]:
     found = [_describe_limit(limit) for limit in exchange.host_limits]
     if exchange.one_call_at_a_time:
         per_second = f", at most {exchange.calls_per_second} a second" if exchange.calls_per_second else ""
-        found.append(f"one call at a time per key{per_second}")
+        longer = f", {_describe_limit(exchange.key_limit)}" if exchange.key_limit else ""
+        found.append(f"one call at a time per key{per_second}{longer}")
     return tuple(found)
 
 

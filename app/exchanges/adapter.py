@@ -204,8 +204,9 @@ class ExchangeAdapter(ABC):
                 if not await attempts.wait_to_retry(error, is_answered=is_answered):
                     raise
             except ExchangeError as error:
-                if call.public or not self.is_late_number(error) or not attempts.take_repeat():
+                if call.public or not self.is_late_number(error):
                     raise
+                attempts.repeat_or_raise(error)
 
     async def _attempt(self, call: Call, request: OutgoingRequest, *, attempts: Attempts, reading: Reading) -> tuple[Reply, Json]:
         asked_at = self.context.clock()

@@ -9,7 +9,7 @@ import random
 from collections import deque
 from collections.abc import Callable
 
-from app.exchanges.errors import ExchangeError, ExchangeUnavailable, OutOfService, RateLimited, Resting, Unreachable
+from app.exchanges.errors import ExchangeError, ExchangeUnavailable, KeyRefused, OutOfService, RateLimited, Resting, Unreachable
 from app.exchanges.turns import Sleep
 
 RETRIES_CAP = 2
@@ -96,15 +96,18 @@ class Attempts:
         await self._sleep(wait)
         return True
 
-    def take_repeat(self) -> bool:
-        """Return True, once, when the call may be made again at once with a later number.
+    def repeat_or_raise(self, error: ExchangeError) -> None:
+        """Return, once, when the call may be made again at once with a later number; else raise what it ended with.
 
-        It is a retry like any other: of a read, in time, and within the budget where there is one.
+        It is a retry like any other: of a read, in time, and within the budget where there is one. Where time or budget
+        ended before a refusal was heard twice, it may still be the number: that is no verdict on the key.
         """
-        if self._is_repeated or not self._take_retry(after_seconds=0.0):
-            return False
-        self._is_repeated = True
-        return True
+        if not self._is_repeated and self._take_retry(after_seconds=0.0):
+            self._is_repeated = True
+        elif self._is_read and not self._is_repeated and isinstance(error, KeyRefused):
+            raise Unreachable(error.told, call=error.call) from None
+        else:
+            raise error
 
     def _take_retry(self, *, after_seconds: float) -> bool:
         if not self._is_read or self._retries >= RETRIES_CAP:

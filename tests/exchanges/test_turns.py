@@ -220,6 +220,19 @@ async def test_what_is_no_read_is_asked_once_whatever_the_number(slug: str, call
     assert len(late.fake.seen) == (2 if call.method == "GET" or call.reads else 1)
 
 
+async def test_a_bare_401_that_could_not_be_heard_twice_is_no_verdict_on_the_key() -> None:
+    late = Late("bitexbit", times=99)
+    late.refusal = {"status": 401, "body": {"detail": "Authentication failed."}}
+    while late.budget.take_retry():
+        pass
+    with pytest.raises(ExchangeError, match="unreachable"):
+        await late.adapter.check()
+    fresh = Late("bitexbit", times=99)
+    fresh.refusal = late.refusal
+    with pytest.raises(ExchangeError, match="invalid_key"):
+        await fresh.adapter.check()
+
+
 async def test_bitexbits_bare_401_may_be_a_late_number_and_a_named_reason_is_none() -> None:
     for words, asked in (("Invalid API key.", 2), ("", 2), ("Invalid signature.", 1), ("Your IP address is not allowed.", 1)):
         refusal = {"status": 401, "body": {"detail": words}}
