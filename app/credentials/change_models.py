@@ -57,8 +57,8 @@ class CredentialChange(Base):
 class CredentialWatch(Base):
     """What the next check is compared with: the last definite rights, the bound addresses, and the open conditions.
 
-    `conditions` maps a kind to the day it was last told at (expiry) or an empty text. `balances_old_since` stands apart:
-    it is set when nothing happened, by no check.
+    `conditions` maps a kind to what was told of it: the days left (expiry), the lost rights, or an empty text.
+    `balances_old_since` stands apart: it is set when nothing happened, by no check.
     """
 
     __tablename__ = "credential_watch"

@@ -100,6 +100,8 @@ def compare(known: Known, seen: Seen) -> tuple[Known, list[Change]]:
             conditions[change.kind] = change.facts.get("step", "")
         elif change.phase is Phase.ENDED:
             conditions.pop(change.kind, None)
+    if ChangeKind.RIGHT_LOST in conditions and _tell_grants(seen) is not None:
+        conditions[ChangeKind.RIGHT_LOST] = " ".join(_list_lost(known, seen))
     return replace(_remember(known, seen), conditions=conditions), changes
 
 
@@ -166,19 +168,42 @@ def _judge_gains(known: Known, seen: Seen) -> Iterable[Change]:
 
 
 def _judge_loss(known: Known, seen: Seen) -> Iterable[Change]:
-    grants = seen.grants
+    """Tell of each right once per loss, of a further one by itself; and once of the return, when all are back."""
+    grants = _tell_grants(seen)
     if grants is None:
-        if seen.code != "permission_missing":
-            return
-        grants = {Permission.READ: Grant(Answer.NO, Proof.PROBED)}  # refused before any right could be listed
+        return
     missing = list_missing(seen.exchange, seen.plan, grants)
-    lost = [right for right in missing if known.rights.get(right) == Answer.YES]
-    if lost and ChangeKind.RIGHT_LOST not in known.conditions:
+    told = _list_told_losses(known, seen)
+    lost = [right for right in missing if known.rights.get(right) == Answer.YES and right not in told]
+    if lost:
         names = " and ".join(right.value.capitalize() for right in lost)
-        after = write_rights({**_remember(known, seen).rights, **{right.value: "no" for right in lost}})
+        after = write_rights({**_remember(known, seen).rights, **{right.value: "no" for right in missing}})
         yield Change(ChangeKind.RIGHT_LOST, Phase.BEGAN, {**_write_both(known, seen), "lost": names, "after": after})
-    elif not missing and ChangeKind.RIGHT_LOST in known.conditions:
+    elif ChangeKind.RIGHT_LOST in known.conditions and not _list_lost(known, seen):
         yield Change(ChangeKind.RIGHT_LOST, Phase.ENDED, _write_both(known, seen))
+
+
+def _tell_grants(seen: Seen) -> Mapping[Permission, Grant] | None:
+    """Return what the check says of rights; None when it says nothing."""
+    if seen.grants is None and seen.code == "permission_missing":
+        return {Permission.READ: Grant(Answer.NO, Proof.PROBED)}  # refused before any right could be listed
+    return seen.grants
+
+
+def _list_told_losses(known: Known, seen: Seen) -> frozenset[Permission]:
+    """Return the lost rights the owner has been told of; all the plan needs where an older version did not note which."""
+    told = known.conditions.get(ChangeKind.RIGHT_LOST)
+    needed = seen.exchange.needs.get(seen.plan, frozenset())
+    return frozenset() if told is None else needed.intersection(told.split()) if told else needed
+
+
+def _list_lost(known: Known, seen: Seen) -> list[Permission]:
+    """Return the rights that are lost after this check: what was told and has not come back, and what is missing now."""
+    grants = _tell_grants(seen) or {}
+    told = _list_told_losses(known, seen)
+    gone = {right for right in told if grants.get(right, Grant()).answer is not Answer.YES}
+    gone |= {right for right in list_missing(seen.exchange, seen.plan, grants) if known.rights.get(right) == Answer.YES}
+    return [right for right in Permission if right in gone]
 
 
 def _judge_addresses(known: Known, seen: Seen) -> Iterable[Change]:

@@ -74,6 +74,19 @@ WEATHER = see(None, code="maintenance")
         ([see("r", **TRADING), see("r", **TRADING)], [[]]),  # it never had it
         ([see("r"), see(None, code="permission_missing"), see("r")], [[("right_lost", "began")], [("right_lost", "ended")]]),
         ([see("rt", **TRADING), see("rt", unknown="t", **TRADING), see("r", **TRADING)], [[], [("right_lost", "began")]]),
+        ([see("rt", **TRADING), see("r", **TRADING), see("", **TRADING), see("", **TRADING), see("r", **TRADING),
+          see("rt", **TRADING)], [
+            [("right_lost", "began")], [("right_lost", "began")], [], [], [("right_lost", "ended")]]),  # each right by itself
+        ([see("rt", **TRADING), see("r", **TRADING), see(None, code="permission_missing", **TRADING),
+          see(None, code="permission_missing", **TRADING), see("", **TRADING), see("rt", **TRADING)], [
+            [("right_lost", "began")], [("right_lost", "began")], [], [], [("right_lost", "ended")]]),
+        ([see("rt", **TRADING), see("", **TRADING), see("t", **TRADING), see("", **TRADING), see("rt", **TRADING)], [
+            [("right_lost", "began")], [], [("right_lost", "began")], [("right_lost", "ended")]]),  # back and lost again is news
+        ([see("rt", **TRADING), see("r", **TRADING), see("rt", unknown="t", **TRADING), see("r", **TRADING),
+          see(None, code="invalid_key", **TRADING), see("rt", **TRADING)], [
+            [("right_lost", "began")], [], [], [("stopped_working", "began")],
+            [("stopped_working", "ended"), ("right_lost", "ended")]]),  # no answer brings no right back
+        ([see("rt", **TRADING), see("r", **TRADING), see("r")], [[("right_lost", "began")], [("right_lost", "ended")]]),
         ([see(), see(None, code="key_expired"), see(None, code="invalid_key"), WEATHER, see()], [
             [("stopped_working", "began")], [], [], [("stopped_working", "ended")]]),
         ([see(addresses=()), see(addresses=("203.0.113.9",)), see(addresses=("203.0.113.9",))], [
@@ -100,8 +113,19 @@ def test_a_gain_tells_the_rights_before_and_after() -> None:
     assert change.facts == {"before": "Read, Trade", "after": "Read, Trade, Withdraw"}
     _, (change,) = compare(learn(see("r")), see(None, code="permission_missing"))
     assert change.facts == {"before": "Read", "after": "Nothing", "lost": "Read"}
+    known, _ = compare(learn(see("rtx", **TRADING)), see("rx", **TRADING))
+    _, (change,) = compare(known, see("x", **TRADING))
+    assert change.facts == {"before": "Read, Transfer", "after": "Transfer", "lost": "Read"}
     _, (change,) = compare(learn(see(addresses=())), see(addresses=("203.0.113.9",)))
     assert change.facts == {"before": "any address", "after": "203.0.113.9"}
+
+
+def test_a_loss_that_an_older_version_told_is_not_told_again() -> None:
+    known = Known({"read": "yes", "trade": "no"}, None, {"right_lost": ""})
+    known, changes = compare(known, see(None, code="permission_missing", **TRADING))
+    assert (changes, known.conditions) == ([], {"right_lost": "read trade"})
+    known, (change,) = compare(known, see("rt", **TRADING))
+    assert (change.phase, known.conditions) == (Phase.ENDED, {})
 
 
 def test_the_end_is_told_with_its_days_and_whether_the_key_is_bound() -> None:
