@@ -9,7 +9,7 @@ from app.alerts import outbox_repository, repository
 from app.alerts.events import ALL_EVENTS, is_urgent
 from app.alerts.models import Alert, AlertChannel, AlertDelivery, AlertPreferences
 from app.alerts.outbox_repository import WAITING
-from app.alerts.quiet_hours import UTC_NAME, QuietHours, find_end
+from app.alerts.quiet_hours import UTC_NAME, QuietHours, choose_due
 from app.clock import Clock
 from app.credentials import change_repository
 from app.credentials.change_repository import ChangeRow
@@ -69,9 +69,8 @@ class FanOut:
             facts=change.facts,
         )
         await repository.add(self._session, alert)
-        quiet = read_quiet_hours(preferences)
-        may_wait = quiet is not None and not is_urgent(change.kind, phase=change.phase, facts=change.facts)
-        due_at = (find_end(quiet, now=now) if quiet is not None and may_wait else None) or now
+        urgent = is_urgent(change.kind, phase=change.phase, facts=change.facts)
+        due_at = choose_due(read_quiet_hours(preferences), is_urgent=urgent, at=now)
         for channel in channels:
             if change.kind in channel.events:
                 await repository.add(self._session, make_delivery(channel.id, alert.id, due_at=due_at, now=now))

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, exists, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, delete, exists, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts.models import User
 from app.alerts.models import Alert, AlertChannel, AlertDelivery, AlertPreferences
 from app.alerts.repository import AlertRow, count_rows, make_alert_row, select_alerts
 
-WAITING, SENT, DEAD = "waiting", "sent", "dead"
+WAITING, SENT, DEAD, DROPPED = "waiting", "sent", "dead", "dropped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,18 @@ async def list_preferences_for_worker(session: AsyncSession, user_ids: Sequence[
 async def find_email_for_worker(session: AsyncSession, user_id: str) -> str | None:
     """Return the person's address; None when the person is gone or disabled."""
     return await session.scalar(select(User.email).where(User.id == user_id, User.disabled_at.is_(None)))
+
+
+async def has_waiting_of_disabled_for_worker(session: AsyncSession) -> bool:
+    """Return whether something waits for people who were disabled."""
+    return await session.scalar(_select_of_disabled().limit(1)) is not None
+
+
+async def drop_of_disabled_for_worker(session: AsyncSession, *, outcome: str, now: datetime) -> int:
+    """End what waits for people who were disabled, whenever it is due; return how many that were."""
+    chosen = _select_of_disabled().with_for_update(skip_locked=True, of=AlertDelivery)
+    statement = update(AlertDelivery).where(AlertDelivery.id.in_(chosen))
+    return await count_rows(session, statement.values(state=DROPPED, outcome=outcome, ended_at=now))
 
 
 async def has_due_for_worker(session: AsyncSession, *, now: datetime, stale_before: datetime, quiet_before: datetime) -> bool:
@@ -89,7 +101,8 @@ async def end_claim_for_worker(session: AsyncSession, claim: ClaimedChannel, *, 
     return await count_rows(session, statement.values(claimed_at=None, **values)) == 1
 
 
-async def end_deliveries_for_worker(session: AsyncSession, delivery_ids: Sequence[str], *, values: dict[str, Any]) -> None:
+async def change_waiting_for_worker(session: AsyncSession, delivery_ids: Sequence[str], *, values: dict[str, Any]) -> None:
+    """Write what became of deliveries that still wait."""
     statement = update(AlertDelivery).where(AlertDelivery.id.in_(delivery_ids), AlertDelivery.state == WAITING)
     await count_rows(session, statement.values(**values))
 
@@ -105,6 +118,12 @@ async def purge_for_worker(session: AsyncSession, *, user_ids: Sequence[str], al
     await count_rows(session, delete(Alert).where(Alert.user_id.in_(user_ids), Alert.at < alerts_before))
     owned = exists().where(AlertChannel.id == AlertDelivery.channel_id, AlertChannel.user_id.in_(user_ids))
     await count_rows(session, delete(AlertDelivery).where(owned, AlertDelivery.created_at < alerts_before))
+
+
+def _select_of_disabled() -> Select[str]:
+    query = select(AlertDelivery.id).join(AlertChannel, AlertChannel.id == AlertDelivery.channel_id)
+    query = query.join(User, User.id == AlertChannel.user_id)
+    return query.where(AlertDelivery.state == WAITING, User.disabled_at.is_not(None))
 
 
 def _is_due(now: datetime, stale_before: datetime, quiet_before: datetime) -> ColumnElement[bool]:

@@ -135,14 +135,14 @@ async def test_a_late_mark_of_a_lost_claim_changes_nothing(stage: AlertStage, cl
     slow: Deliverer = stage.state.alerts._deliverer
     (claim,) = await slow._claim()
     async with stage.state.database.read() as session:
-        parcel = await slow._pack(session, claim)
-    assert parcel is not None
+        found = await slow._pack(session, claim)
+    assert found.parcel is not None
     clock.advance(minutes=3)
     await stage.run_round()
-    outcome = await slow._send(parcel)
+    outcome = await slow._send(found.parcel)
     stage.receiver.status = 500
     async with stage.state.database.write() as session:
-        await slow._mark(session, claim, parcel, type(outcome)("too late", is_sent=False))
+        await slow._mark(session, claim, found, type(outcome)("too late", is_sent=False))
     assert await stage.list_deliveries() == [("sent", 1, "Answered 204")]
 
 
@@ -168,16 +168,74 @@ async def test_only_what_was_chosen_is_sent_and_quiet_hours_hold_what_may_wait(s
     )
 
 
-async def test_nothing_goes_to_a_disabled_person(stage: AlertStage, clock: FakeClock) -> None:
+async def lose_trade(stage: AlertStage, clock: FakeClock, *, quiet_from: int) -> str:
+    """Let a key lose a right at 12:15, of which the alert may wait, with quiet hours from so many minutes after noon to 15:00."""
     await stage.add_webhook()
-    await drift(stage, clock)
+    await stage.execute(f"UPDATE alert_preferences SET quiet_from = {720 + quiet_from}, quiet_to = 900")
+    view = await stage.connect("htx", "read-trade", label="Main")
+    stage.set_rights(READ)
+    clock.advance(minutes=15)
+    await stage.check(view.id)
+    return view.id
+
+
+async def test_a_failed_one_is_not_tried_again_within_quiet_hours(stage: AlertStage, clock: FakeClock) -> None:
+    await lose_trade(stage, clock, quiet_from=17)
+    stage.receiver.status = 503
+    await stage.run_round()
+    clock.advance(seconds=BACK_OFF_SECONDS[0])
+    await stage.run_round()
+    assert stage.receiver.calls == 2, "12:15 and 12:16"
+    stage.receiver.status = 204
+    for _ in range(15):
+        clock.advance(minutes=10)
+        await stage.run_round()
+    assert stage.receiver.calls == 2
+    clock.now = clock.now.replace(hour=15, minute=0)
+    await stage.run_round()
+    assert ("sent", 3, "Answered 204") in await stage.list_deliveries()
+
+
+async def test_one_that_its_turn_made_late_waits_for_the_end_of_quiet_hours(stage: AlertStage, clock: FakeClock) -> None:
+    """What was due before them and could not be sent before them: the channel had its message of that minute."""
+    credential_id = await lose_trade(stage, clock, quiet_from=16)
+    await stage.run_round()
+    assert stage.receiver.titles == ["Main at HTX has lost Trade"]
+    clock.advance(seconds=30)
+    stage.set_rights(READ, TRADE)
+    await stage.check(credential_id)
+    await stage.run_round()
+    clock.advance(minutes=1)
+    await stage.run_round()
+    assert len(stage.receiver.titles) == 1
+    stage.set_rights(READ, TRADE, WITHDRAW)
+    await stage.check(credential_id)
+    await stage.run_round()
+    assert stage.receiver.titles[1:] == ["Main at HTX can withdraw now"], "what may not wait is held up by nothing"
+    clock.now = clock.now.replace(hour=15, minute=0)
+    await stage.run_round()
+    assert stage.receiver.titles[2:] == ["Main at HTX has all the rights it needs again"]
+
+
+async def test_nothing_goes_to_a_disabled_person_and_nothing_old_once_they_are_back(stage: AlertStage, clock: FakeClock) -> None:
+    await stage.add_webhook()
+    credential_id = await drift(stage, clock)
+    stage.receiver.status = 503
+    await stage.run_round()
+    assert await stage.list_deliveries() == [("waiting", 1, "It answered 503.")]
+    stage.receiver.status = 204
     await stage.execute("UPDATE users SET disabled_at = created_at")
     await stage.run_round()
-    assert stage.receiver.calls == 0
+    assert await stage.list_deliveries() == [("dropped", 1, "The account was disabled.")], "also what was not due yet"
+    assert await stage.state.alerts._deliverer._claim() == [], "nobody looks at the channel any more"
     await stage.execute("UPDATE users SET disabled_at = NULL")
-    clock.advance(minutes=3)
+    clock.advance(minutes=30)
     await stage.run_round()
-    assert len(stage.receiver.ids) == 1
+    assert stage.receiver.calls == 1
+    stage.set_rights(READ, TRADE)
+    await stage.check(credential_id)
+    await stage.run_round()
+    assert stage.receiver.titles[-1:] == ["Main at HTX cannot withdraw any more"], "what is new is told"
 
 
 async def test_old_alerts_are_erased(stage: AlertStage, clock: FakeClock) -> None:

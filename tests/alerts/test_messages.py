@@ -1,7 +1,7 @@
 """What messages hold and what they never hold; quiet hours over midnight and the clock's own changes; the calendar's form."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -93,6 +93,34 @@ def test_quiet_hours_in_berlin(now: str, end: str | None) -> None:
     quiet = QuietHours(22 * 60, 7 * 60, "Europe/Berlin")
     found = find_end(quiet, now=datetime.fromisoformat(now))
     assert (found.isoformat() if found else None) == end
+
+
+@pytest.mark.parametrize(
+    ("now", "end"),
+    [
+        ("2026-10-25T00:15:00+00:00", "2026-10-25T00:30:00+00:00"),  # 02:15, the first time
+        ("2026-10-25T00:45:00+00:00", None),
+        ("2026-10-25T01:15:00+00:00", "2026-10-25T01:30:00+00:00"),  # 02:15, the second time
+        ("2026-10-25T01:30:00+00:00", None),
+        ("2026-03-29T00:15:00+00:00", "2026-03-29T01:00:00+00:00"),  # 02:30 is leapt over: they end with the leap
+        ("2026-03-29T00:59:59+00:00", "2026-03-29T01:00:00+00:00"),
+        ("2026-03-29T01:00:00+00:00", None),
+    ],
+)
+def test_quiet_hours_that_end_when_clocks_are_put_back_or_forward(now: str, end: str | None) -> None:
+    quiet = QuietHours(22 * 60, 2 * 60 + 30, "Europe/Berlin")
+    found = find_end(quiet, now=datetime.fromisoformat(now))
+    assert (found.isoformat() if found else None) == end
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "Australia/Lord_Howe", "Africa/Cairo", "America/New_York", "UTC"])
+def test_quiet_hours_never_end_in_the_past(zone: str) -> None:
+    for day in ("2026-03-28", "2026-10-24", "2026-04-04", "2026-10-03", "2026-04-23", "2026-10-29", "2026-03-07", "2026-10-31"):
+        for minutes in range(0, 24 * 60, 10):
+            now = datetime.fromisoformat(f"{day}T12:00:00+00:00") + timedelta(minutes=minutes)
+            for quiet in (QuietHours(22 * 60, 2 * 60 + 10, zone), QuietHours(60, 150, zone), QuietHours(0, 15, zone)):
+                end = find_end(quiet, now=now)
+                assert end is None or (now < end and find_end(quiet, now=end) is None), (now, quiet)
 
 
 def test_quiet_hours_within_a_day_and_none() -> None:
