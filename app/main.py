@@ -95,6 +95,27 @@ class Outside:
     body_seconds: float = BODY_SECONDS
 
 
+class BackgroundWork:
+    """The jobs of this process, and how they end: all at once, and in their own time, whatever else is ending."""
+
+    def __init__(self, jobs: Jobs, *, worker: Worker, alerts: AlertRounds) -> None:
+        self._jobs = jobs
+        self._worker = worker
+        self._alerts = alerts
+        self._ending: asyncio.Task[None] | None = None
+
+    def begin_stop(self) -> asyncio.Task[None]:
+        """Let nothing further begin, and what runs end within the jobs' time of grace; safe to call again."""
+        self._worker.stop()
+        self._alerts.stop()
+        if self._ending is None:
+            self._ending = asyncio.create_task(self._jobs.stop())
+        return self._ending
+
+    async def stop(self) -> None:
+        await self.begin_stop()
+
+
 def create_app(settings: Settings, *, outside: Outside | None = None, runs_worker: bool = False) -> FastAPI:
     """Return the web application. Its lifespan opens database, vault and the outgoing client, and closes them.
 
@@ -139,6 +160,7 @@ def _equip(app: FastAPI, settings: Settings, outside: Outside) -> None:
     state = app.state
     state.settings = settings
     state.worker = None
+    state.work = None
     state.live = None
     state.policy_reports = policy_reports.PolicyReports()
     state.count_navigation = count_for_navigation
@@ -236,10 +258,7 @@ async def _start_worker(app: FastAPI, outside: Outside, stack: AsyncExitStack) -
     jobs.every("forget old turns", seconds=FORGET_SECONDS, run=state.traffic.forget_old)
     await jobs.start()
 
-    async def end() -> None:
-        worker.stop()
-        await jobs.stop()
-
-    stack.push_async_callback(end)
-    state.jobs, state.worker = jobs, worker
+    work = BackgroundWork(jobs, worker=worker, alerts=state.alerts)
+    stack.push_async_callback(work.stop)
+    state.jobs, state.worker, state.work = jobs, worker, work
     state.metrics.show_worker(lambda: jobs.heartbeat_at)

@@ -94,12 +94,17 @@ class Deliverer:
         self._exchanges = exchanges
         self._outlets = outlets
         self._clock = clock
+        self._is_stopping = False
+
+    def stop(self) -> None:
+        """Claim nothing further; what is being sent is sent and marked."""
+        self._is_stopping = True
 
     async def deliver_due(self) -> int:
         """Send everything that is due now; return to how many channels something was sent, or tried to."""
         await self._drop_of_disabled()
         count = 0
-        while claims := await self._claim():
+        while not self._is_stopping and (claims := await self._claim()):
             await asyncio.gather(*[self._serve(claim) for claim in claims])
             count += len(claims)
         return count

@@ -29,10 +29,18 @@ class AlertRounds:
         self._deliverer = deliverer
         self._clock = clock
         self._mail_is_on = mail_is_on
+        self._is_stopping = False
         self._swept_at = clock()  # a server that was off reads balances before it calls them old
 
+    def stop(self) -> None:
+        """Let a round end after the step that it is at; safe to call again."""
+        self._is_stopping = True
+        self._deliverer.stop()
+
     async def run_round(self) -> None:
-        """Do everything there is to do now."""
+        """Do everything there is to do now; nothing once stopped."""
+        if self._is_stopping:
+            return
         now = self._clock()
         if now - self._swept_at >= SWEEP_EVERY:
             self._swept_at = now
@@ -43,12 +51,12 @@ class AlertRounds:
     async def _sweep(self) -> None:
         """Note balances that grew old or fresh, some at a time, each in a unit of work of its own."""
         found = 1
-        while found:
+        while found and not self._is_stopping:
             async with self._database.write() as session:
                 found = await Watch(session, clock=self._clock).sweep_ages()
 
     async def _fan_out(self) -> None:
-        while True:
+        while not self._is_stopping:
             async with self._database.read() as session:
                 if not await change_repository.has_untold_for_worker(session):
                     return

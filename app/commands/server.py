@@ -3,8 +3,12 @@
 import asyncio
 import gc
 import json
+import logging
+import os
+import signal
 import socket
 import sys
+import threading
 from types import FrameType
 from typing import Annotated
 from urllib.error import URLError
@@ -24,18 +28,42 @@ from app.main import create_app
 from app.settings import Settings
 from app.vault.boot import open_vault
 
-_STOP_SECONDS = 20
+_STOP_SECONDS = 20.0
+_REQUEST_SECONDS = 12
+"""How long open requests may last once the server was told to end: jobs have as long, at the same time. Errands (5 s) follow."""
+_log = logging.getLogger(__name__)
 
 
 class _Server(uvicorn.Server):
-    """A server that tells its worker and its open streams to end as soon as it is told itself: all take their time at once."""
+    """A server that tells its jobs and its open streams to end as soon as it is told itself: all take their time at once."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End. To be asked to is no failure: the signal is not raised again afterwards, so the exit code is 0."""
+        if not self.should_exit:
+            asyncio.get_running_loop().call_soon_threadsafe(self._begin_stop)
+        elif sig == signal.SIGINT:
+            self.force_exit = True
+        self.should_exit = True
+
+    def _begin_stop(self) -> None:
         state = self.config.app.state  # type: ignore[union-attr]  # the app is always handed over as an object
-        for running in (state.worker, state.live):
-            if running is not None:
-                asyncio.get_running_loop().call_soon_threadsafe(running.stop)
-        super().handle_exit(sig, frame)
+        if state.live is not None:
+            state.live.stop()
+        if state.work is not None:
+            state.work.begin_stop()
+        _limit_stop()
+
+
+def _limit_stop() -> None:
+    """Cut the process off when its time is over: a thread that waits for a dead database could hold it for minutes."""
+
+    def cut_off() -> None:
+        _log.error("the server did not end within %d seconds: cut off", _STOP_SECONDS)
+        os._exit(1)
+
+    limit = threading.Timer(_STOP_SECONDS - 0.5, cut_off)
+    limit.daemon = True
+    limit.start()
 
 
 def serve(
@@ -93,7 +121,7 @@ async def _serve(settings: Settings, *, migrates: bool, runs_worker: bool) -> No
         server_header=False,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=list(settings.trusted_proxies) or None,
-        timeout_graceful_shutdown=_STOP_SECONDS,
+        timeout_graceful_shutdown=_REQUEST_SECONDS,
     )
     server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))

@@ -238,6 +238,15 @@ async def test_nothing_goes_to_a_disabled_person_and_nothing_old_once_they_are_b
     assert stage.receiver.titles[-1:] == ["Main at HTX cannot withdraw any more"], "what is new is told"
 
 
+async def test_a_stopped_process_begins_nothing_and_leaves_everything_to_others(stage: AlertStage, clock: FakeClock) -> None:
+    await stage.add_webhook()
+    await drift(stage, clock)
+    stage.state.alerts.stop()
+    await stage.run_round()
+    await stage.state.alerts._deliverer.deliver_due()
+    assert (stage.receiver.calls, await stage.list_alerts()) == (0, [])
+
+
 async def test_old_alerts_are_erased(stage: AlertStage, clock: FakeClock) -> None:
     await stage.add_webhook()
     credential_id = await drift(stage, clock)
