@@ -3,10 +3,14 @@
 An event's id is the moment up to which the stream is complete, so a page that comes back misses nothing. Reading goes
 back a little further than that: a transaction may be committed a while after it noted its changes. A page may therefore
 hear of a change twice, and loses nothing by it: an event tells where to look, not what to show.
+
+What even that misses, such as a change committed very late or by a machine whose clock is off, is made good every few
+minutes: the page then looks at everything again.
 """
 
 import asyncio
 import logging
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -23,7 +27,9 @@ from app.live.hub import Hub, Seat
 from app.live.listening import KEPT_FOR
 from app.live.repository import ChangeRow
 
-OVERLAP = timedelta(seconds=30)
+OVERLAP = timedelta(seconds=75)
+"""Clocks of machines that share a database may be a minute apart; the rest is for transactions that end late."""
+RENEWED_EVERY = timedelta(minutes=5)
 LASTS_FOR = timedelta(minutes=30)
 BEAT_SECONDS = 10.0
 GATHER_SECONDS = 0.2
@@ -69,11 +75,13 @@ async def follow(
     """Yield events until the page leaves, the server stops, the person may not look any more, or half an hour is over.
 
     `beat` (at) comes first and whenever all is quiet, `change` (credential, kind) tells of one credential, `reset` that
-    too much was missed to tell singly, `ended` that the sign-in is over. No transaction is open while it waits.
+    everything is to be looked at again, because too much was missed to tell singly or it is time to, `ended` that the
+    sign-in is over. No transaction is open while it waits.
     """
     reader, begun_at, up_to = _Reader(), place.clock(), after
+    renewal = _count_renewals(after, user_id=place.seat.user_id)
     if after < begun_at - KEPT_FOR + OVERLAP:
-        up_to = begun_at
+        up_to, renewal = begun_at, _count_renewals(begun_at, user_id=place.seat.user_id)
         yield ServerSentEvent(event="reset", data={}, id=write_moment(begun_at))
     is_first = True
     while not place.hub.is_stopping and place.clock() - begun_at < LASTS_FOR:
@@ -88,12 +96,23 @@ async def follow(
         for row in news:
             data = {"credential": row.credential_id, "kind": row.kind}
             yield ServerSentEvent(event="change", data=data, id=write_moment(now))
+        if renewal != (renewal := _count_renewals(now, user_id=place.seat.user_id)):
+            yield ServerSentEvent(event="reset", data={}, id=write_moment(now))
         if is_first or not news:
             retry = RETRY_MS if is_first else None
             yield ServerSentEvent(event="beat", data={"at": now.isoformat()}, id=write_moment(now), retry=retry)
         up_to, is_first = now, False
         if await place.seat.wait(place.beat_seconds) and not place.hub.is_stopping:
             await asyncio.sleep(place.gather_seconds)
+
+
+def _count_renewals(moment: datetime, *, user_id: str) -> int:
+    """Return how many times it was time, by a moment, to look at everything again: reckoned alike by every server.
+
+    So a page whose streams are all short still has its turn. People have theirs at different moments.
+    """
+    seconds = round(RENEWED_EVERY.total_seconds())
+    return (int(moment.timestamp()) + zlib.crc32(user_id.encode()) % seconds) // seconds
 
 
 class _Ended:

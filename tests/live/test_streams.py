@@ -14,7 +14,7 @@ from app.db import UtcDateTime
 from app.live.changes import Change, ChangeKind, note_changes
 from app.live.hub import MOST_PER_USER
 from app.live.listening import KEPT_FOR
-from app.live.stream import parse_moment, write_moment
+from app.live.stream import RENEWED_EVERY, parse_moment, write_moment
 from tests.conftest import FakeClock
 from tests.live.streams import open_stream, serve
 from tests.pages import open_page
@@ -63,12 +63,13 @@ async def test_a_page_that_comes_back_hears_what_it_missed(app: Any, origin: str
         last_id = (await stream.next_of("beat")).id
     clock.advance(minutes=5)
     await note(app, Change(signed_in.user_id, "crd_1", ChangeKind.CHECKED))
-    clock.advance(minutes=1)
+    clock.advance(minutes=2)
     async with open_stream(origin, signed_in.client.cookies, last_event_id=last_id) as stream:
         assert (await stream.read()).data == {"credential": "crd_1", "kind": "checked"}
+        assert (await stream.read()).name == "reset", "away over the time at which everything is looked at again"
     async with open_stream(origin, signed_in.client.cookies, after=last_id) as stream:  # as a page that was just loaded
         assert (await stream.read()).data == {"credential": "crd_1", "kind": "checked"}
-        assert (await stream.read()).name == "beat"
+        assert [(await stream.read()).name, (await stream.read()).name] == ["reset", "beat"]
     async with open_stream(origin, signed_in.client.cookies) as stream:
         assert (await stream.read()).name == "beat"
 
@@ -77,7 +78,7 @@ async def test_a_change_that_was_committed_late_is_not_missed(
     app: Any, origin: str, signed_in: SignedIn, clock: FakeClock
 ) -> None:
     noted_at = clock()
-    clock.advance(seconds=20)
+    clock.advance(seconds=70)
     async with open_stream(origin, signed_in.client.cookies) as stream:
         await stream.next_of("beat")
         async with app.state.database.write() as session:
@@ -85,6 +86,23 @@ async def test_a_change_that_was_committed_late_is_not_missed(
         assert (await stream.next_of("change")).data["credential"] == "crd_late"
         await note(app, Change(signed_in.user_id, "crd_next", ChangeKind.CHECKED))
         assert (await stream.next_of("change")).data["credential"] == "crd_next"  # and nothing is told twice
+
+
+async def test_a_change_whose_clock_was_far_off_is_made_good_within_minutes(
+    app: Any, origin: str, signed_in: SignedIn, clock: FakeClock
+) -> None:
+    noted_at = clock() - timedelta(minutes=4)
+    async with open_stream(origin, signed_in.client.cookies) as stream:
+        await stream.next_of("beat")
+        async with app.state.database.write() as session:
+            await note_changes(session, [Change(signed_in.user_id, "crd_far_off", ChangeKind.CHECKED)], at=noted_at)
+        told = []
+        for _ in range(10):  # no clock of a test runs by itself
+            clock.advance(seconds=RENEWED_EVERY.total_seconds() / 10)
+            app.state.live.hub.wake()
+            while (event := await stream.next_of("beat", "change", "reset")).name != "beat":
+                told.append(event.name)
+    assert told == ["reset"]
 
 
 async def test_who_was_away_too_long_is_told_to_look_at_everything(origin: str, signed_in: SignedIn, clock: FakeClock) -> None:
