@@ -34,10 +34,14 @@ class BreakerReading:
 
 @dataclass(slots=True)
 class Admission:
-    """A call that may go out; `status` is the HTTP status of what came back, None while nothing did."""
+    """A call that may go out; `status` is the HTTP status of what came back, None while nothing did.
+
+    `is_sent` is set right before the first byte leaves: a probe that never left may be given to somebody else at once.
+    """
 
     is_probe: bool
     status: int | None = None
+    is_sent: bool = False
 
 
 class Breaker:
@@ -70,13 +74,18 @@ class Breaker:
     def admit(self, *, call: str) -> Iterator[Admission]:
         """Let one call out and learn from how it ends. Raises Resting, at once, while the breaker is open.
 
-        A call that ends without a verdict (cancelled, refused by ourselves) counts neither way.
+        A call that ends without a verdict (cancelled, refused by ourselves, slept over) counts neither way; was it the
+        probe and has it left, the next one waits its time all the same.
         """
         admission = Admission(is_probe=self._take_part(call))
         try:
             yield admission
         except (Unreachable, OutOfService, NoWayOut):
             self._note_failure(admission)
+            raise
+        except BaseException:
+            if admission.is_probe and admission.is_sent and self._next_try_at is not None:
+                self._next_try_at = self._monotonic() + self._probe_every_seconds
             raise
         finally:
             if admission.is_probe:

@@ -4,6 +4,7 @@ Spans go in and come out as seconds: no process' own clock is compared with the 
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import text
@@ -40,8 +41,8 @@ FROM exchange_rests CROSS JOIN clock
 """)
 _CLAIM_PROBE = text("""
 WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now)
-UPDATE exchange_rests SET next_try_at = now + CAST(:every AS float8) * interval '1 second' FROM clock
-WHERE way = :way AND origin = :origin AND next_try_at <= now RETURNING failures
+UPDATE exchange_rests SET next_try_at = now + CAST(:hold AS float8) * interval '1 second' FROM clock
+WHERE way = :way AND origin = :origin AND next_try_at <= now RETURNING next_try_at
 """)
 _NOTE_FAILURE = text("""
 WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now, CAST(:every AS float8) * interval '1 second' AS every)
@@ -54,7 +55,10 @@ RETURNING failures, CAST(extract(epoch FROM (SELECT now FROM clock) - failing_si
   CAST(extract(epoch FROM next_try_at - (SELECT now FROM clock)) AS float8) AS next_try_in
 """)
 _END_REST = text("DELETE FROM exchange_rests WHERE way = :way AND origin = :origin")
-_GIVE_PROBE_BACK = text("UPDATE exchange_rests SET next_try_at = clock_timestamp() WHERE way = :way AND origin = :origin")
+_GIVE_PROBE_BACK = text("""
+UPDATE exchange_rests SET next_try_at = clock_timestamp() + CAST(:wait AS float8) * interval '1 second'
+WHERE way = :way AND origin = :origin AND next_try_at = CAST(:held_until AS timestamptz)
+""")
 _TAKE_TURN = text("""
 WITH clock AS MATERIALIZED (SELECT clock_timestamp() AS now, CAST(:hold AS float8) * interval '1 second' AS hold),
 taken AS (
@@ -112,9 +116,13 @@ async def list_rests(connection: AsyncConnection) -> dict[tuple[str, str], RestR
     return {(row.way, row.origin): RestRow(row.failures, row.failing_for, row.next_try_in) for row in rows}
 
 
-async def claim_probe(connection: AsyncConnection, *, way: str, origin: str, every: float) -> bool:
-    """Take the one question that a resting lane may be asked now; False when it is not due or somebody else has it."""
-    return (await connection.execute(_CLAIM_PROBE, {"way": way, "origin": origin, "every": every})).first() is not None
+async def claim_probe(connection: AsyncConnection, *, way: str, origin: str, hold: float) -> datetime | None:
+    """Take the one question that a resting lane may be asked now, for `hold` seconds; None: not due, or somebody else's.
+
+    The moment until which it is held is the mark of whoever holds it.
+    """
+    held_until: datetime | None = await connection.scalar(_CLAIM_PROBE, {"way": way, "origin": origin, "hold": hold})
+    return held_until
 
 
 async def note_failure(connection: AsyncConnection, *, way: str, origin: str, is_probe: bool, most: int, every: float) -> RestRow:
@@ -129,9 +137,10 @@ async def end_rest(connection: AsyncConnection, *, way: str, origin: str) -> Non
     await connection.execute(_END_REST, {"way": way, "origin": origin})
 
 
-async def give_probe_back(connection: AsyncConnection, *, way: str, origin: str) -> None:
-    """Let somebody else ask at once: the question ended without a verdict."""
-    await connection.execute(_GIVE_PROBE_BACK, {"way": way, "origin": origin})
+async def give_probe_back(connection: AsyncConnection, *, way: str, origin: str, held_until: datetime, wait: float) -> None:
+    """Let somebody else ask in `wait` seconds, if the question is still ours: it ended without a verdict."""
+    values = {"way": way, "origin": origin, "held_until": held_until, "wait": wait}
+    await connection.execute(_GIVE_PROBE_BACK, values)
 
 
 async def take_turn(connection: AsyncConnection, *, key_id: str, holder: str, hold: float) -> tuple[int | None, float]:

@@ -8,8 +8,9 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -29,6 +30,7 @@ from app.traffic.repository import LotRow, RestRow
 ANSWER_SECONDS = 5.0
 """How long the database may take to answer before it counts as out of reach."""
 
+_PROBE_HOLD_SECONDS = PROBE_EVERY_SECONDS + DEADLINE_SECONDS  # it may leave as late as that after it was taken
 _HOLD_SECONDS = DEADLINE_SECONDS + 5.0  # a turn's holder that has not ended its call by then is gone
 _FRESH_SECONDS = 1.0  # for so long what is known of a rest is not asked again
 _POLL_SECONDS = (0.05, 0.25)
@@ -69,7 +71,8 @@ class SharedTraffic:
     async def admit(
         self, lane: Lane, *, limits: Sequence[CallLimit], call: str, within_seconds: float
     ) -> AsyncIterator[Admission]:
-        admission = Admission(is_probe=await self._enter(lane, call=call))
+        held_until = await self._enter(lane, call=call)
+        admission = Admission(is_probe=held_until is not None)
         try:
             await self._wait_for_place(lane, limits=limits, call=call, within_seconds=within_seconds)
             if not admission.is_probe:
@@ -79,8 +82,9 @@ class SharedTraffic:
             await self._note_failure(lane, is_probe=admission.is_probe)
             raise
         except BaseException:
-            if admission.is_probe:
-                await self._give_probe_back(lane)
+            if held_until is not None:
+                wait = PROBE_EVERY_SECONDS if admission.is_sent else 0.0
+                await self._give_probe_back(lane, held_until=held_until, wait=wait)
             raise
         if admission.status is not None and admission.status < 500:
             await self._note_answer(lane)
@@ -109,26 +113,30 @@ class SharedTraffic:
         """Drop what nobody needs any more."""
         await self._tell(repository.forget_turns)
 
-    async def _enter(self, lane: Lane, *, call: str) -> bool:
-        """Return whether the call is the one question of a resting lane. Raises Resting when it may not go out."""
+    async def _enter(self, lane: Lane, *, call: str) -> datetime | None:
+        """Return until when the one question of a resting lane is ours; None for any other call.
+
+        Raises Resting when the call may not go out.
+        """
         rest = self._rests.get(lane)
         if rest is None or rest.row.next_try_in is None:
-            return False
+            return None
         if self._monotonic() - rest.told_at < _FRESH_SECONDS:
             self._refuse_at_rest(lane, call=call)
         await self._learn_rests()
         self._refuse_at_rest(lane, call=call)
         if lane not in self._rests:
-            return False
-        if not await self._ask(repository.claim_probe, way=lane.way, origin=lane.origin, every=PROBE_EVERY_SECONDS):
+            return None
+        known = self._rests[lane].row
+        held_until: datetime | None = await self._ask(
+            repository.claim_probe, way=lane.way, origin=lane.origin, hold=_PROBE_HOLD_SECONDS
+        )
+        if held_until is None:
             await self._learn_rests()
             self._refuse_at_rest(lane, call=call)
-            return False
-        known = self._rests[lane].row
-        self._rests[lane] = _Rest(
-            RestRow(known.failures, known.failing_for, PROBE_EVERY_SECONDS), self._monotonic(), is_ours=True
-        )
-        return True
+            return None
+        self._rests[lane] = _Rest(replace(known, next_try_in=_PROBE_HOLD_SECONDS), self._monotonic(), is_ours=True)
+        return held_until
 
     def _refuse_at_rest(self, lane: Lane, *, call: str) -> None:
         reading = self.read(lane)
@@ -195,10 +203,12 @@ class SharedTraffic:
         )
         self._note_rest(lane, row)
 
-    async def _give_probe_back(self, lane: Lane) -> None:
-        self._rests.pop(lane, None)
-        await self._tell(repository.give_probe_back, way=lane.way, origin=lane.origin)
-        await self._learn_rests()
+    async def _give_probe_back(self, lane: Lane, *, held_until: datetime, wait: float) -> None:
+        if (rest := self._rests.get(lane)) is not None:
+            self._rests[lane] = replace(rest, is_ours=False)
+        await self._tell(repository.give_probe_back, way=lane.way, origin=lane.origin, held_until=held_until, wait=wait)
+        with suppress(LimitsUnknown):  # what ended the question is what counts
+            await self._learn_rests()
 
     def _note_rest(self, lane: Lane, row: RestRow | None) -> None:
         if row is not None:

@@ -1,5 +1,7 @@
 """The breaker: opens on weather alone, lets one probe out every half minute, and says since when and until when."""
 
+import contextlib
+
 import pytest
 
 from app.exchanges.breaker import FAILURES_TO_OPEN, PROBE_EVERY_SECONDS, Breaker, BreakerState
@@ -108,3 +110,19 @@ def test_stragglers_neither_put_off_the_probe_nor_are_lost() -> None:
     assert bench.breaker.read().next_try_in_seconds == PROBE_EVERY_SECONDS - 10
     with pytest.raises(Resting):
         bench.ask()
+
+
+def test_a_probe_that_left_and_came_to_nothing_counts_as_one() -> None:
+    bench = Bench()
+    bench.open()
+    bench.now += PROBE_EVERY_SECONDS
+    with contextlib.suppress(KeyboardInterrupt), bench.breaker.admit(call="probe") as admission:
+        admission.is_sent = True
+        bench.now += 2
+        raise KeyboardInterrupt
+    assert bench.breaker.read().next_try_in_seconds == PROBE_EVERY_SECONDS
+    with pytest.raises(Resting):
+        bench.ask()
+    bench.now += PROBE_EVERY_SECONDS
+    bench.ask(200)
+    assert bench.state is BreakerState.CLOSED

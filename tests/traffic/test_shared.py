@@ -178,25 +178,6 @@ async def test_a_rest_is_known_to_all_and_one_question_goes_out(servers: list[Sh
     await ask(servers[0], limit)
 
 
-async def test_a_probe_given_up_leaves_room_for_the_next(servers: list[SharedTraffic], databases: list[Database]) -> None:
-    await fail(servers[0])
-    await advance(databases[0], seconds=30)
-    prober = SharedTraffic(databases[1])
-    await prober.list_rests()
-
-    async def give_up() -> None:
-        async with prober.admit(LANE, limits=[], call=CALL, within_seconds=3) as admission:
-            assert admission.is_probe
-            raise asyncio.CancelledError
-
-    with pytest.raises(asyncio.CancelledError):
-        await give_up()
-    next_one = SharedTraffic(databases[2])
-    await next_one.list_rests()
-    await ask(next_one)
-    assert await servers[0].list_rests() == {}
-
-
 async def test_one_answer_forgets_failures_that_are_too_few(servers: list[SharedTraffic]) -> None:
     limit = CallLimit(1000)
     await fail(servers[0], times=FAILURES_TO_OPEN - 1)
