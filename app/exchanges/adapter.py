@@ -18,14 +18,8 @@ import httpx
 
 from app.exchanges.clock_offset import ClockOffset
 from app.exchanges.collecting import Part, collect_accounts
-from app.exchanges.errors import (
-    ClockSkew,
-    ExchangeError,
-    ExchangeUnavailable,
-    RateLimited,
-    UndeclaredCall,
-)
-from app.exchanges.http import ExchangeHttp, OutgoingRequest, Query, Reply, encode_query
+from app.exchanges.errors import ClockSkew, ExchangeError, ExchangeUnavailable, RateLimited, Resting, StoodStill, UndeclaredCall
+from app.exchanges.http import ExchangeHttp, OutgoingRequest, Query, Reply, Sign, encode_query
 from app.exchanges.reading import PLAINLY, Expected, Json, Reading, Shape, parse_json, parse_retry_after
 from app.exchanges.retry import Attempts
 from app.exchanges.turns import KeyTurn
@@ -126,9 +120,12 @@ class ExchangeAdapter(ABC):
         told = self.parse_server_time(reply, body)
         if told is None:
             return ClockReading(None, reply.latency_ms)
-        ahead = (self.context.clock() - told).total_seconds() - reply.latency_ms / 2000  # half of it was the way back
-        if not self.context.offset.learn(ahead):
+        kept = self.context.http.monotonic() - reply.received_at  # here, before we came to look at it
+        way_back = reply.latency_ms / 2000  # half of the way, and by so much it may be wrong
+        ahead = (self.context.clock() - told).total_seconds() - kept - way_back
+        if not self.context.offset.learn(ahead, doubt_seconds=way_back):
             raise ClockSkew(call=self.clock_call.label, skew_seconds=ahead)
+        ahead = self.context.offset.ahead_seconds or 0.0
         return ClockReading(ahead, reply.latency_ms, is_corrected=abs(ahead) > self.skew_limit_seconds)
 
     def read_signing_time(self) -> datetime:
@@ -198,6 +195,8 @@ class ExchangeAdapter(ABC):
         while True:
             try:
                 return await self._attempt(call, request, attempts=attempts, reading=reading)
+            except (Resting, StoodStill) as unsent:  # asked once, it met what it met: not asking again says no more
+                raise attempts.met or unsent from None
             except ExchangeUnavailable as error:
                 self._heed(error)
                 is_answered = self.evidence[-1].http_status is not None
@@ -233,16 +232,16 @@ class ExchangeAdapter(ABC):
     async def _transmit(self, request: OutgoingRequest, *, call: Call, attempts: Attempts) -> Reply:
         limits = [limit for limit in self.exchange.host_limits if call.path.startswith(limit.path)]
 
-        async def send(ready: OutgoingRequest) -> Reply:
+        async def send(sign: Sign | None = None) -> Reply:
             within = attempts.take_seconds()
             if self.ends_at is not None:
                 within = min(within, self.ends_at - self.context.http.monotonic())
-            return await self.context.http.send(ready, call=call.label, limits=limits, within_seconds=within)
+            return await self.context.http.send(request, sign=sign, call=call.label, limits=limits, within_seconds=within)
 
         if call.public:
-            return await send(request)
+            return await send()
         async with self.context.turn.take_for(call, exchange=self.exchange):
-            return await send(self.sign(request))
+            return await send(self.sign)
 
     def _heed(self, error: ExchangeUnavailable) -> None:
         """Keep the wait that the exchange itself asked for: nothing is asked with this key before it is over."""

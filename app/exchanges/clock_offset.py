@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 OFFSET_CAP_SECONDS = 600.0
+_DOUBT_SECONDS = 1.0  # an answer that was under way for twice as long is no measure any more
 _NOISE_SECONDS = 1.0  # a Date header tells whole seconds
 _GOOD_FOR_SECONDS = 3600.0  # by then our own clock may have been put right
 
@@ -27,11 +28,18 @@ class ClockOffset:
             return None
         return self._ahead_seconds
 
-    def learn(self, ahead_seconds: float) -> bool:
-        """Keep what the exchange's clock showed; return False, and forget what was known, when it is beyond the cap."""
-        if not abs(ahead_seconds) <= OFFSET_CAP_SECONDS:
+    def learn(self, ahead_seconds: float, *, doubt_seconds: float = 0.0) -> bool:
+        """Keep what the exchange's clock showed; return False, and forget what was known, when it is beyond the cap.
+
+        `doubt_seconds`: by how much it may be wrong, half the time the answer was under way. A doubtful answer moves what
+        is known only as far as nothing else explains it: one that was held up by ourselves teaches nothing.
+        """
+        if not abs(ahead_seconds) - doubt_seconds <= OFFSET_CAP_SECONDS:
             self.forget()
             return False
+        if doubt_seconds > _DOUBT_SECONDS:
+            known = self.ahead_seconds or 0.0
+            ahead_seconds = min(max(known, ahead_seconds - doubt_seconds), ahead_seconds + doubt_seconds)
         self._ahead_seconds = ahead_seconds
         self._learned_at = self._monotonic()
         return True

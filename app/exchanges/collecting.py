@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable
 
-from app.exchanges.errors import ExchangeError, Unreachable
+from app.exchanges.errors import ExchangeError, LimitsUnknown, StoodStill, Unreachable
 from app.exchanges.http import ExchangeHttp
 from app.exchanges.types import Balance, BalanceSheet, MissingAccount
 
@@ -12,6 +12,8 @@ Part = tuple[str, Callable[[], Awaitable[list[Balance]]]]  # an account's name, 
 
 async def collect_accounts(parts: Iterable[Part], *, http: ExchangeHttp) -> BalanceSheet:
     """Return the non-zero balances of all accounts. Raises the first error when every account fails.
+
+    Raises LimitsUnknown and StoodStill for any of them: what we could not ask is not missing at the exchange.
 
     An exchange that kept silent for a whole deadline is not asked for the accounts that are left.
     """
@@ -27,6 +29,8 @@ async def collect_accounts(parts: Iterable[Part], *, http: ExchangeHttp) -> Bala
         asked_at = http.monotonic()
         try:
             balances += [balance for balance in await fetch() if balance.total]
+        except (LimitsUnknown, StoodStill):
+            raise
         except ExchangeError as error:
             first = first or error
             missing.append(MissingAccount(account, error.code))

@@ -7,7 +7,7 @@ ExchangeError
   ExchangeUnavailable   nobody       RateLimited  Unreachable
                         the exchange Maintenance  OutOfService  Resting
   OurFault              the operator ClockSkew  UnexpectedReply  RequestRefused  UndeclaredCall
-                                     LimitsUnknown  NoWayOut
+                                     LimitsUnknown  StoodStill  NoWayOut
 
 The branch decides tone and retry, the leaf the sentence. Bad weather (slow, refused, 5xx, 429, HTML) never becomes
 `KeyRefused`. Raise them `from None` outside this package: a chained client error could carry a signed URL.
@@ -172,6 +172,12 @@ class NoWayOut(OurFault):
 
 class LimitsUnknown(OurFault):
     """Not asked: the counts that all processes share are out of reach, and a limit of the exchange could be broken."""
+
+    code = "internal"
+
+
+class StoodStill(OurFault):
+    """This process stood still while it asked, or until it was too late to ask: nothing is known of exchange or key."""
 
     code = "internal"
 

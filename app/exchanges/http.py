@@ -25,8 +25,9 @@ import aiohttp
 import httpx
 
 from app.exchanges.breaker import BreakerReading
-from app.exchanges.errors import NoWayOut, OurFault, OutOfService, UndeclaredCall, Unreachable
+from app.exchanges.errors import NoWayOut, OutOfService, StoodStill, UndeclaredCall, Unreachable
 from app.exchanges.retry import Attempts, Draw, RetryBudget
+from app.exchanges.stillness import Stillness
 from app.exchanges.traffic import Lane, LocalTraffic, Traffic
 from app.exchanges.transport import DirectTransport, is_no_way_out
 from app.exchanges.turns import Sleep
@@ -51,14 +52,18 @@ class OutgoingRequest:
     content: bytes = field(default=b"", repr=False)
 
 
+Sign = Callable[[OutgoingRequest], OutgoingRequest]
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A whole answer; header names in lower case."""
+    """A whole answer; header names in lower case. `received_at` is by the client's own clock."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
     content: bytes = field(repr=False)
     latency_ms: int
+    received_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,52 +146,69 @@ class ExchangeHttp:
         )
 
     async def send(
-        self, request: OutgoingRequest, *, call: str, limits: Sequence[CallLimit] = (), within_seconds: float | None = None
+        self,
+        request: OutgoingRequest,
+        *,
+        call: str,
+        sign: Sign | None = None,
+        limits: Sequence[CallLimit] = (),
+        within_seconds: float | None = None,
     ) -> Reply:
         """Send one request, once, and return its whole answer. `within_seconds` may shorten the deadline.
 
-        Raises UndeclaredCall for a host that is not allowed or a request that would not go out as written,
-        Unreachable when no answer came within the deadline, NoWayOut when our own way failed, OutOfService when the
-        answer is too large or compressed against our wish; and without asking: OurFault when the time was over before,
-        RateLimited when a limit leaves no place soon, Resting while the breaker is open.
+        `sign` is called last of all, when nothing is left to wait for: a signature ages. Raises UndeclaredCall for a host
+        that is not allowed or a request that would not go out as written, Unreachable when no answer came within the
+        deadline, NoWayOut when our own way failed, OutOfService when the answer is too large or compressed against our
+        wish, StoodStill when this process did; and without asking: StoodStill when the time was over before, RateLimited
+        when a limit leaves no place soon, Resting while the breaker is open.
         """
         transport = self._choose_transport(request.url, call=call)
-        built = self._build(request)
-        if built is None:
-            raise UndeclaredCall(call=call)
+        self._build(request, call=call)
         seconds = self._deadline_seconds if within_seconds is None else min(self._deadline_seconds, within_seconds)
         if seconds <= 0:  # this process stood still: others may have gone on with the same key
-            raise OurFault(call=call)
+            raise StoodStill(call=call)
         ends_at = self.monotonic() + seconds
         origin = find_origin(request.url)
         if origin in self._routes:
-            return await self._attempt(transport, built, call=call, within_seconds=seconds)
+            built = self._prepare(request, call=call, sign=sign, ends_at=ends_at)
+            return await self._attempt(transport, built, call=call, ends_at=ends_at)
         lane = Lane(self.way, origin)
         async with self.traffic.admit(lane, limits=limits, call=call, within_seconds=seconds) as admission:
-            reply = await self._attempt(transport, built, call=call, within_seconds=ends_at - self.monotonic())
+            built = self._prepare(request, call=call, sign=sign, ends_at=ends_at)
+            admission.is_sent = True
+            reply = await self._attempt(transport, built, call=call, ends_at=ends_at)
             admission.status = reply.status
         return reply
 
-    async def _attempt(
-        self, transport: httpx.AsyncBaseTransport, built: httpx.Request, *, call: str, within_seconds: float
-    ) -> Reply:
-        if within_seconds <= 0:  # it stood still while it waited for a place
-            raise OurFault(call=call)
+    def _prepare(self, request: OutgoingRequest, *, call: str, sign: Sign | None, ends_at: float) -> httpx.Request:
+        """Sign the request and return what goes out. Raises StoodStill when the time is over, UndeclaredCall as `send` does."""
+        ready = request if sign is None else sign(request)
+        if find_origin(ready.url) != find_origin(request.url):
+            raise UndeclaredCall(call=call)
+        built = self._build(ready, call=call)
+        if self.monotonic() >= ends_at:  # it stood still while it waited for a place
+            raise StoodStill(call=call)
+        return built
+
+    async def _attempt(self, transport: httpx.AsyncBaseTransport, built: httpx.Request, *, call: str, ends_at: float) -> Reply:
         reply: Reply | None = None
         is_ours = False
         started = self.monotonic()
         try:
-            async with asyncio.timeout(within_seconds):
-                reply = await self._exchange(transport, built, call=call, started=started)
+            with Stillness() as stillness:
+                async with asyncio.timeout(ends_at - started):
+                    reply = await self._exchange(transport, built, call=call, started=started)
         except (httpx.HTTPError, aiohttp.ClientError, OSError) as error:
             is_ours = is_no_way_out(error)
         # raised out here: inside the except block the client's error, which may hold the URL, would hang on ours
+        if reply is None and stillness.was_met:  # an answer may lie in the socket; the silence was ours
+            raise StoodStill(call=call)
         if reply is None:
             raise NoWayOut(call=call) if is_ours else Unreachable(call=call)
         return reply
 
-    def _build(self, request: OutgoingRequest) -> httpx.Request | None:
-        """Return httpx's request; None when it would send other bytes than were signed, or cannot send them at all."""
+    def _build(self, request: OutgoingRequest, *, call: str) -> httpx.Request:
+        """Return httpx's request. Raises UndeclaredCall when it would send other bytes than were signed, or none at all."""
         limits = httpx.Timeout(self._deadline_seconds).as_dict()
         try:
             built = httpx.Request(
@@ -198,10 +220,12 @@ class ExchangeHttp:
             )
             target = "/" + request.url.split("/", 3)[3]
             is_exact = built.url.raw_path == target.encode("ascii")
+            is_whole = is_exact and not any(map(_CONTROL.search, built.headers.values()))
         except (ValueError, IndexError, httpx.InvalidURL):  # UnicodeError is a ValueError
-            return None
-        breaks = any(map(_CONTROL.search, built.headers.values()))
-        return built if is_exact and not breaks else None
+            is_whole = False
+        if not is_whole:  # raised out here, for the same reason as above
+            raise UndeclaredCall(call=call)
+        return built
 
     async def _exchange(self, transport: httpx.AsyncBaseTransport, built: httpx.Request, *, call: str, started: float) -> Reply:
         answer = await transport.handle_async_request(built)
@@ -218,7 +242,8 @@ class ExchangeHttp:
         finally:
             await answer.aclose()
         headers = {name.lower(): value for name, value in answer.headers.items()}
-        return Reply(answer.status_code, headers, bytes(content), round((self.monotonic() - started) * 1000))
+        received_at = self.monotonic()
+        return Reply(answer.status_code, headers, bytes(content), round((received_at - started) * 1000), received_at)
 
     def _choose_transport(self, url: str, *, call: str) -> httpx.AsyncBaseTransport:
         """Return the transport that serves the URL's origin. Raises UndeclaredCall for an origin that is not allowed."""

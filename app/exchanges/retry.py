@@ -76,6 +76,8 @@ class Attempts:
         self._started_at: float | None = None
         self._retries = 0
         self._is_repeated = False
+        self.met: ExchangeError | None = None
+        """What the attempt before this one met."""
 
     def take_seconds(self) -> float:
         """Return the seconds that are left; the first question starts the clock, so waiting for a turn is not counted."""
@@ -93,6 +95,7 @@ class Attempts:
         wait = self._choose_wait(error)
         if wait is None or not self._take_retry(after_seconds=wait):
             return False
+        self.met = error
         await self._sleep(wait)
         return True
 

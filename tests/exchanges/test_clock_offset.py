@@ -1,5 +1,6 @@
 """The learned clock: used within bounds, never beyond, and dropped when the exchange does not agree."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -84,3 +85,55 @@ async def test_an_offset_that_the_exchange_refuses_is_dropped(slug: str) -> None
     with pytest.raises(ClockSkew):
         await adapter.check()
     assert adapter.context.offset.ahead_seconds is None
+
+
+@pytest.mark.parametrize("known", [None, 0.0, 0.4, 90.0])
+@pytest.mark.parametrize("stall", [3.0, 9.0])
+def test_an_answer_that_was_held_up_never_makes_what_is_known_worse(known: float | None, stall: float) -> None:
+    """Whatever the truth, and wherever on the way the time was lost."""
+    for truth in (-30.0, 0.0, 0.3, 90.0):
+        for share in (0.0, 0.5, 1.0):
+            offset = ClockOffset(monotonic=lambda: 0.0)
+            if known is not None:
+                offset.learn(known)
+            assert offset.learn(truth + stall * (share - 0.5), doubt_seconds=stall / 2)
+            assert offset.ahead_seconds is not None
+            assert abs(offset.ahead_seconds - truth) <= abs((known or 0.0) - truth)
+            if known == truth:
+                assert offset.ahead_seconds == truth
+    assert not offset.learn(OFFSET_CAP_SECONDS + stall, doubt_seconds=stall / 2)
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+@pytest.mark.parametrize("is_late_at", ["the exchange", "the way back", "home"])
+async def test_a_clock_call_that_was_held_up_teaches_no_wrong_time(slug: str, is_late_at: str) -> None:
+    now = [datetime.fromisoformat(load_fixture(slug)["now"])]
+    adapter, fake = stage(slug)
+    http = adapter.context.http
+    clock = http.monotonic.__self__  # type: ignore[attr-defined]  # the stage's clock
+    adapter.context = replace(adapter.context, clock=lambda: now[0])
+
+    def lose(seconds: float) -> None:
+        now[0] += timedelta(seconds=seconds)
+        clock.leapt += seconds
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        if is_late_at == "the exchange":
+            lose(4.5)
+        reply = make_response(tell_time(slug, now[0])[KINDS[slug].clock_call.label])
+        if is_late_at == "the way back":
+            lose(4.5)
+        return reply
+
+    fake.replies[KINDS[slug].clock_call.label] = answer
+    send = http.send
+
+    async def send_and_wait(*args: Any, **options: Any) -> Any:
+        reply = await send(*args, **options)
+        lose(8.0 if is_late_at == "home" else 0.0)
+        return reply
+
+    http.send = send_and_wait  # type: ignore[method-assign]  # what follows an answer may take its time, too
+    told = await adapter.read_clock()
+    assert told.ahead_seconds == pytest.approx(0, abs=1)
+    assert adapter.read_signing_time() == now[0]

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -10,9 +11,10 @@ import pytest
 
 from app.exchanges.adapter import ExchangeAdapter
 from app.exchanges.breaker import FAILURES_TO_OPEN, Admission
-from app.exchanges.errors import ExchangeError, KeyRefused, RateLimited, Resting, Unreachable
+from app.exchanges.errors import ExchangeError, KeyRefused, Maintenance, OutOfService, RateLimited, Resting, Unreachable
 from app.exchanges.retry import RetryBudget
 from app.exchanges.traffic import Lane, LocalTraffic
+from app.exchanges.turns import KeyTurn
 from app.exchanges.types import Call, CallLimit
 from tests.exchanges.stage import KINDS, SLUGS, FakeExchange, LeapClock, load_fixture, make_adapter, make_response
 
@@ -197,3 +199,46 @@ async def test_an_exchange_that_is_down_is_left_alone(slug: str) -> None:
     assert len(fake.seen) == FAILURES_TO_OPEN
     health = adapter.context.http.describe_health()
     assert [one.breaker.state.value for one in health if one.breaker.failures] == ["open"]
+
+
+@pytest.mark.parametrize("slug", sorted(READ))
+async def test_a_call_that_is_not_asked_again_ends_by_what_it_met(slug: str) -> None:
+    """Its first attempt opened the breaker: that it was not repeated says less than the answer it had."""
+    bench = Bench(slug, *[{"status": 503, "text": ""}] * 9)
+    traffic, http = bench.adapter.context.http.traffic, bench.adapter.context.http
+    lane = Lane(
+        http.way, next(one.origin for one in http.describe_health() if bench.adapter.context.base_url.startswith(one.origin))
+    )
+    for _ in range(FAILURES_TO_OPEN - 1):
+        with pytest.raises(Unreachable):
+            async with traffic.admit(lane, limits=(), call="c", within_seconds=1):
+                raise Unreachable
+    with pytest.raises(Maintenance):
+        await bench.adapter._ask(READ[slug])
+    assert [(entry.outcome, entry.http_status) for entry in bench.adapter.evidence] == [
+        ("maintenance", 503),
+        ("exchange_unavailable", None),
+    ]
+    with pytest.raises(Resting):
+        await bench.adapter._ask(READ[slug])
+
+
+@pytest.mark.parametrize("slug", [slug for slug in sorted(READ) if KINDS[slug].exchange.one_call_at_a_time])
+async def test_a_repeat_that_waits_too_long_for_its_turn_ends_by_what_the_call_met(slug: str) -> None:
+    bench = Bench(slug, *[{"status": 502, "text": ""}] * 9)
+
+    class Busy(LocalTraffic):
+        turns = 0
+
+        async def take_turn(self, key_id: str) -> int:
+            self.turns += 1
+            bench.clock.leapt += 0.0 if self.turns == 1 else 14.0
+            return 0
+
+    async def no_wait(_: float) -> None:
+        pass
+
+    bench.adapter.context = replace(bench.adapter.context, turn=KeyTurn(sleep=no_wait, key_id="k", keeper=Busy()))
+    with pytest.raises(OutOfService):
+        await bench.adapter._ask(READ[slug])
+    assert [entry.http_status for entry in bench.adapter.evidence] == [502, None]
