@@ -261,4 +261,4 @@ async def _start_worker(app: FastAPI, outside: Outside, stack: AsyncExitStack) -
     work = BackgroundWork(jobs, worker=worker, alerts=state.alerts)
     stack.push_async_callback(work.stop)
     state.jobs, state.worker, state.work = jobs, worker, work
-    state.metrics.show_worker(lambda: jobs.heartbeat_at)
+    state.metrics.show_worker(lambda: jobs.heartbeat_at, put_off=worker.put_off)

@@ -20,6 +20,7 @@ class Worker:
     def __init__(self, checks: BackgroundChecks) -> None:
         self._checks = checks
         self._is_stopping = False
+        self.put_off = checks.put_off
 
     def register(self, jobs: Jobs, *, seconds: int = CHECK_SECONDS) -> None:
         jobs.in_batches(CHECK_JOB, seconds=seconds, find=self.find, claim=self.claim, work=self.work)

@@ -13,12 +13,11 @@ from typing import Any
 
 from app.clock import Clock
 from app.credentials.batch_repository import list_sealed_for_worker
-from app.credentials.questions import Answer, Question, Questions, ask_exchange
+from app.credentials.questions import Answer, Question, Questions, ask_exchange, make_claim
 from app.credentials.schedule import BACK_OFF_SECONDS, DEAD_SECONDS, SCHEDULED, Schedule
 from app.credentials.schedule_repository import ANY_WAY, ClaimedCheck, Duty, Ways
-from app.credentials.status import CHECK_TIME
+from app.credentials.unasked import OURS, Reason, Unasked, find_unasked, is_in_time
 from app.db import Database
-from app.exchanges.errors import RateLimited
 from app.exchanges.registry import Exchanges
 from app.exchanges.types import Environment, Exchange
 from app.settings import Settings
@@ -30,8 +29,6 @@ PLACES = 64
 """Keys of a site asked at once where no limit says less."""
 AHEAD_SECONDS = 1.0
 """Keys asked at once may fill a limit for so long: some ask several things at a time, and a wait of 3 seconds is refused."""
-CROWDED_SECONDS = 10.0
-"""How long a key waits that we refused to ask because of a limit: that says nothing of the key, and is no check."""
 FRESH = timedelta(seconds=30)
 PROBE = "probe"
 _log = logging.getLogger(__name__)
@@ -39,7 +36,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Failed:
-    """A question that could not be prepared or asked, and how long its credential waits."""
+    """A question that could not be prepared, asked or answered, and how long its credential waits."""
 
     claim: ClaimedCheck
     seconds: float
@@ -53,6 +50,8 @@ class BackgroundChecks:
         self._exchanges = exchanges
         self._clock = clock
         self._parts: dict[str, Any] = {"vault": vault, "exchanges": exchanges, "settings": settings, "clock": clock}
+        self.put_off: dict[Reason, int] = dict.fromkeys(Reason, 0)
+        """How many checks this process has put off because nobody was asked, by why."""
 
     async def list_subjects(self) -> list[str]:
         """Return a subject for each batch that may run now: exchange/environment/number, or …/probe/way where it rests."""
@@ -125,7 +124,8 @@ class BackgroundChecks:
     async def _ask(self, question: Question) -> tuple[Question, Answer | _Failed | None]:
         try:
             answer = await ask_exchange(question, exchanges=self._exchanges, clock=self._clock)
-            return question, _Failed(make_claim(question), CROWDED_SECONDS) if is_crowded_out(answer) else answer
+            unasked = find_unasked(answer)
+            return question, answer if unasked is None else self._note_unasked(question, unasked)
         except Exception as error:  # noqa: BLE001  # logged by type: a text could hold a secret
             return question, self._note_failure(question, error)
 
@@ -151,14 +151,17 @@ class BackgroundChecks:
         async with self._database.write() as session:
             questions = Questions(session, **self._parts)
             questions.books.held = []
-            in_time = [(question, answer) for question, answer in answers if self._is_in_time(question)]
+            now = self._clock()
+            in_time = [(question, answer) for question, answer in answers if is_in_time(question, now=now)]
             for question, answer in await questions.store_refreshes(in_time):
                 await questions.store(question, answer)
             await questions.books.tell_held()
 
-    def _is_in_time(self, question: Question) -> bool:
-        """Return whether our mark holds: if not, this process stood still, and so did the answer."""
-        return self._clock() - question.marked_at < CHECK_TIME
+    def _note_unasked(self, question: Question, unasked: Unasked) -> _Failed:
+        self.put_off[unasked.reason] += 1
+        if unasked.reason in OURS:
+            _log.warning("the check of credential %s is put off: %s", question.row.id, unasked.reason)
+        return _Failed(make_claim(question), unasked.seconds)
 
     def _note_failure(self, question: Question, error: Exception) -> _Failed:
         _log.error("the check of credential %s failed: %s", question.row.id, type(error).__name__)
@@ -184,18 +187,6 @@ class BackgroundChecks:
             places = count_places(exchange) * len(self._exchanges.ways)
         size = min(BATCH_SIZE, places)
         return size, max(1, places // size)
-
-
-def make_claim(question: Question) -> ClaimedCheck:
-    """Return the claim that a question came from."""
-    return ClaimedCheck(question.row.id, question.row.user_id, question.marked_at, question.duty)
-
-
-def is_crowded_out(answer: Answer | None) -> bool:
-    """Return whether the answer is our own refusal to exceed a limit, and not the exchange's."""
-    if answer is None or not isinstance(answer.error, RateLimited):
-        return False
-    return bool(answer.evidence) and answer.evidence[-1].http_status is None
 
 
 def count_places(exchange: Exchange) -> int:

@@ -8,7 +8,8 @@ from datetime import datetime
 from app.clock import Clock
 from app.credentials.check_run import LIMIT_SECONDS
 from app.exchanges.adapter import ExchangeAdapter
-from app.exchanges.errors import ExchangeError, OurFault, Unreachable
+from app.exchanges.errors import ExchangeError, OurFault, StoodStill, Unreachable
+from app.exchanges.stillness import Stillness
 from app.exchanges.types import BalanceSheet, CallEvidence
 
 _log = logging.getLogger(__name__)
@@ -29,13 +30,14 @@ async def fetch_balances(adapter: ExchangeAdapter, *, clock: Clock) -> BalanceOu
     adapter.ends_at = adapter.context.http.monotonic() + LIMIT_SECONDS
     error: ExchangeError
     try:
-        async with asyncio.timeout(LIMIT_SECONDS):
-            sheet = await adapter.fetch_balances()
+        with Stillness() as stillness:
+            async with asyncio.timeout(LIMIT_SECONDS):
+                sheet = await adapter.fetch_balances()
         return BalanceOutcome(clock(), sheet, evidence=tuple(adapter.evidence))
     except ExchangeError as found:
         error = found
     except TimeoutError:
-        error = Unreachable()
+        error = StoodStill() if stillness.was_met else Unreachable()
     except Exception as found:  # noqa: BLE001  # an adapter's fault must not lose the others of its batch, nor show its text
         _log.error("fetching balances failed inside: %s", type(found).__name__)
         error = OurFault()

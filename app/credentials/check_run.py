@@ -22,9 +22,11 @@ from app.exchanges.errors import (
     KeyRefused,
     OurFault,
     PermissionMissing,
+    StoodStill,
     Unreachable,
     WaitingForConfirmation,
 )
+from app.exchanges.stillness import Stillness
 from app.exchanges.types import (
     AccessPlan,
     Answer,
@@ -104,12 +106,13 @@ class CheckRun:
         await self._tell(self._order.format_step)
         self._adapter.ends_at = self._adapter.context.http.monotonic() + LIMIT_SECONDS
         try:
-            async with asyncio.timeout(LIMIT_SECONDS):
-                await self._ask()
+            with Stillness() as stillness:
+                async with asyncio.timeout(LIMIT_SECONDS):
+                    await self._ask()
         except ExchangeError as error:
             await self._fail(error)
         except TimeoutError:
-            await self._fail(Unreachable())
+            await self._fail(StoodStill() if stillness.was_met else Unreachable())
         except Exception as error:  # noqa: BLE001  # an adapter's fault must not lose the check, nor show its text
             _log.error("a check failed inside: %s", type(error).__name__)  # a traceback could hold a secret
             await self._fail(OurFault())

@@ -21,7 +21,7 @@ from app.credentials.models import CredentialSecret
 from app.credentials.planning import plan_after_balances
 from app.credentials.repository import CredentialRow
 from app.credentials.safekeeping import Safekeeping, Use
-from app.credentials.schedule_repository import Duty
+from app.credentials.schedule_repository import ClaimedCheck, Duty
 from app.credentials.storage import make_refresh_values
 from app.exchanges.registry import Exchanges
 from app.exchanges.types import AccessPlan, Environment, Exchange, Secrets
@@ -141,6 +141,11 @@ async def ask_exchange(
     if question.order is None:
         return await fetch_balances(adapter, clock=clock)
     return await CheckRun(adapter, question.order, clock=clock, listener=on_step).run()
+
+
+def make_claim(question: Question) -> ClaimedCheck:
+    """Return the claim that a question came from."""
+    return ClaimedCheck(question.row.id, question.row.user_id, question.marked_at, question.duty)
 
 
 def demand_offered(row: CredentialRow, *, exchanges: Exchanges) -> Exchange:

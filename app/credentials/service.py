@@ -17,11 +17,13 @@ from app.credentials.change_words import ChangeView
 from app.credentials.connect import ConnectInput, StepListener
 from app.credentials.entry import CleanEntry, clean_label, parse_plan, refuse_input
 from app.credentials.lookups import Lookups
-from app.credentials.questions import Questions, demand_offered
+from app.credentials.questions import Questions, demand_offered, make_claim
 from app.credentials.repository import CredentialRow
 from app.credentials.safekeeping import Safekeeping
+from app.credentials.schedule import Schedule
 from app.credentials.schedule_repository import Duty
 from app.credentials.status import CHECK_TIME
+from app.credentials.unasked import is_in_time
 from app.credentials.views import CheckView, CredentialView, SupportCredentialView
 from app.exchanges.registry import Exchanges
 from app.exchanges.types import Exchange
@@ -103,7 +105,8 @@ class Credentials:
         now = self._clock()
         if await repository.begin_check(self._session, row.id, user_id=row.user_id, now=now, stale_before=now - CHECK_TIME):
             await self._books.tell(row.user_id, row.id, ChangeKind.CHECKING)
-            await self._check_marked(row, marked_at=now, reason=reason, on_step=on_step)
+            if not await self._check_marked(row, marked_at=now, reason=reason, on_step=on_step):
+                return await self.get(principal, credential_id)
             view = await self.get(principal, credential_id)
             code = view.advice.code if view.advice else "ok"
             self._books.record(principal, "credential.checked", row.id, label=row.label, exchange=row.exchange, code=code)
@@ -186,11 +189,18 @@ class Credentials:
         marked_at: datetime,
         reason: str,
         on_step: StepListener | None = None,
-    ) -> None:
-        """Make the check that the mark stands for, and store what came back."""
+    ) -> bool:
+        """Make the check that the mark stands for, and store what came back. False, and nothing stored, when that came late.
+
+        Then the mark was left to whoever comes next; where nobody has come yet the check is due at once.
+        """
         question = await self._questions.prepare(row, duty=Duty.RIGHTS, marked_at=marked_at, reason=reason)
         await self._session.commit()  # the mark must be seen, and no transaction may wait on the network
-        await self._questions.store(question, await self._questions.ask(question, on_step=on_step))
+        answer = await self._questions.ask(question, on_step=on_step)
+        if is_in_time(question, now=self._clock()):
+            return await self._questions.store(question, answer)
+        await Schedule(self._session, clock=self._clock).put_off(make_claim(question), seconds=0.0)
+        return False
 
     def _fingerprint(self, entry: CleanEntry) -> str:
         return self._safekeeping.fingerprint(

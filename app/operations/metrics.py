@@ -4,9 +4,11 @@ Counts of what this process did grow here; what the database knows is asked at m
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from math import nan
+from typing import Any
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -41,6 +43,12 @@ class _QueueGauges:
             "keydeck_worker_heartbeat_age_seconds",
             "Since when the worker of this process last came round, in seconds; absent where none runs.",
             ("place",),
+            registry=registry,
+        )
+        self.put_off = Gauge(
+            "keydeck_checks_put_off",
+            "Checks that this process has put off since it started because nobody was asked, by why.",
+            ("reason",),
             registry=registry,
         )
 
@@ -91,14 +99,16 @@ class Metrics:
         self._requests.labels(route, method, f"{request.status // 100}xx").inc()
         self._seconds.labels(route, method).observe(request.duration_seconds)
 
-    def show_worker(self, get_heartbeat: Callable[[], datetime | None]) -> None:
-        """Show the heartbeat of this process's worker, asked for whenever the metrics are read."""
+    def show_worker(self, get_heartbeat: Callable[[], datetime | None], *, put_off: Mapping[Any, int]) -> None:
+        """Show the heartbeat of this process's worker and what it has put off, asked for whenever the metrics are read."""
 
         def measure() -> float:
             at = get_heartbeat()
             return nan if at is None else (self._clock() - at).total_seconds()
 
         self._queue.heartbeat.labels("server").set_function(measure)
+        for reason in put_off:
+            self._queue.put_off.labels(str(reason)).set_function(partial(put_off.__getitem__, reason))
 
     async def refresh(self, database: Database) -> None:
         """Ask the database for its counts, unless they are younger than 30 seconds; a dead database shows as such."""

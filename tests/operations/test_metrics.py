@@ -94,9 +94,11 @@ async def test_the_queue_and_the_worker_s_heartbeat_show(database: Database, clo
     metrics = Metrics(clock=clock)
     assert b"keydeck_worker_heartbeat_age_seconds{" not in metrics.write_text()
     beats: list[datetime | None] = [None]
-    metrics.show_worker(lambda: beats[0])
+    put_off = {"stood_still": 0}
+    metrics.show_worker(lambda: beats[0], put_off=put_off)
     assert b'keydeck_worker_heartbeat_age_seconds{place="server"} NaN' in metrics.write_text()
-    beats[0] = clock() - timedelta(seconds=7)
+    beats[0], put_off["stood_still"] = clock() - timedelta(seconds=7), 3
+    assert count(metrics, "keydeck_checks_put_off", reason="stood_still") == 3
     assert count(metrics, "keydeck_worker_heartbeat_age_seconds", place="server") == 7
     async with database.write() as session:
         user_id = add_user(session)
