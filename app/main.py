@@ -114,6 +114,7 @@ class BackgroundWork:
 
     async def stop(self) -> None:
         await self.begin_stop()
+        await self._worker.settle()
 
 
 def create_app(settings: Settings, *, outside: Outside | None = None, runs_worker: bool = False) -> FastAPI:

@@ -11,6 +11,7 @@ import pytest
 from fastapi import FastAPI
 
 from app.credentials import background
+from app.credentials.background import BackgroundChecks
 from app.credentials.bookkeeping import Bookkeeping
 from app.credentials.questions import ask_exchange
 from app.credentials.views import Status
@@ -43,6 +44,7 @@ async def work_by_itself(bench: Bench, *, grace_seconds: float = 5.0) -> AsyncIt
     finally:
         worker.stop()
         await jobs.stop()
+        await worker.settle()
 
 
 async def wait_for_checks(bench: Bench, count: int) -> None:
@@ -271,3 +273,27 @@ async def test_the_app_runs_a_worker_only_when_told(settings: Settings, outside:
         await wait_for_checks(bench, 1)
         assert busy.state.jobs.heartbeat_at == clock.now
         assert await count_checks(bench) == {view.id: 1}
+
+
+async def test_what_was_claimed_when_the_stop_came_is_given_back(
+    bench: Bench, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A stop between claim and work: nobody would begin, and the mark would hold for two minutes."""
+    view = await bench.connect()
+    clock.advance(**LONGER_THAN_ANY_SPREAD)
+    original, stopping = BackgroundChecks.claim, asyncio.Event()
+
+    async def claim(self: BackgroundChecks, subject: str) -> Any:
+        claims = await original(self, subject)
+        if claims:
+            stopping.set()
+            await asyncio.sleep(0.3)
+        return claims
+
+    monkeypatch.setattr(BackgroundChecks, "claim", claim)
+    async with asyncio.timeout(20), work_by_itself(bench):
+        await stopping.wait()
+    assert "before 1 checks had begun" in caplog.text
+    assert not (await look(bench, view)).checking
+    assert await count_checks(bench) == {}
+    assert await make_worker(bench).run_due() == 1, "due at once, for whoever comes first"
