@@ -20,7 +20,7 @@ from app import schema
 from app.clock import utc_now
 from app.credentials.background import BATCH_SIZE
 from app.credentials.schedule import Schedule
-from app.credentials.schedule_repository import select_due
+from app.credentials.schedule_repository import select_due_for_worker
 from app.credentials.status import CHECK_TIME
 from app.db import Database
 from app.masking import Secret
@@ -47,7 +47,7 @@ async def measure(database: Database, work: Callable[[AsyncSession], Awaitable[o
 
 async def explain(database: Database, session: AsyncSession) -> str:
     now = utc_now()
-    due = select_due(SLUG, "sandbox", now=now, stale_before=now - CHECK_TIME).order_by("due_at").limit(BATCH_SIZE)
+    due = select_due_for_worker(SLUG, "sandbox", now=now, stale_before=now - CHECK_TIME).order_by("due_at").limit(BATCH_SIZE)
     compiled = due.compile(database.engine.sync_engine, compile_kwargs={"literal_binds": True})
     word = "EXPLAIN QUERY PLAN" if database.is_sqlite else "EXPLAIN"
     rows = (await session.execute(text(f"{word} {compiled}"))).all()
@@ -68,7 +68,7 @@ async def run(name: str, url: Secret, *, count: int, folder: Path) -> None:
 
     async def find(session: AsyncSession) -> object:
         now = utc_now()
-        due = select_due(SLUG, "sandbox", now=now, stale_before=now - CHECK_TIME).order_by("due_at").limit(BATCH_SIZE)
+        due = select_due_for_worker(SLUG, "sandbox", now=now, stale_before=now - CHECK_TIME).order_by("due_at").limit(BATCH_SIZE)
         return (await session.execute(due)).all()
 
     async def claim(session: AsyncSession) -> object:
