@@ -77,7 +77,7 @@ class Attempts:
         self._retries = 0
         self._is_repeated = False
         self.met: ExchangeError | None = None
-        """What the attempt before this one met."""
+        """What the call ends by where this attempt comes to nothing: what the one before met."""
 
     def take_seconds(self) -> float:
         """Return the seconds that are left; the first question starts the clock, so waiting for a turn is not counted."""
@@ -105,12 +105,11 @@ class Attempts:
         It is a retry like any other: of a read, in time, and within the budget where there is one. Where time or budget
         ended before a refusal was heard twice, it may still be the number: that is no verdict on the key.
         """
-        if not self._is_repeated and self._take_retry(after_seconds=0.0):
-            self._is_repeated = True
-        elif self._is_read and not self._is_repeated and isinstance(error, KeyRefused):
-            raise Unreachable(error.told, call=error.call) from None
-        else:
-            raise error
+        is_verdict = self._is_repeated or not self._is_read or not isinstance(error, KeyRefused)
+        self.met = error if is_verdict else Unreachable(error.told, call=error.call)
+        if self._is_repeated or not self._take_retry(after_seconds=0.0):
+            raise self.met from None
+        self._is_repeated = True
 
     def _take_retry(self, *, after_seconds: float) -> bool:
         if not self._is_read or self._retries >= RETRIES_CAP:
