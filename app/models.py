@@ -1,6 +1,6 @@
 """Every table of every feature, so that migrations and start-up checks know them all."""
 
-from app.accounts.attempt_models import AttemptCount, FamiliarPlace, ResetLink
+from app.accounts.attempt_models import AttemptCount, AttemptTrickle, FamiliarPlace, ResetLink
 from app.accounts.factor_models import FactorTry, Passkey, PasskeyChallenge, PendingSignIn, RecoveryCode, TotpFactor
 from app.accounts.models import ApiToken, Invitation, User, UserSession
 from app.alerts.models import Alert, AlertChannel, AlertDelivery, AlertPreferences
@@ -21,6 +21,7 @@ TABLES = (
     AlertPreferences,
     ApiToken,
     AttemptCount,
+    AttemptTrickle,
     AuditEvent,
     Credential,
     CredentialBalances,

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, String, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db import Base, UtcDateTime
@@ -17,6 +17,20 @@ class AttemptCount(Base):
     tries: Mapped[int]
     most: Mapped[int]
     ends_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+
+
+class AttemptTrickle(Base):
+    """Tries that come back one by one: `most` at once, one more every `step`; `empty_at` is when the last has come back.
+
+    Times are milliseconds (since 1970), because both databases reckon with whole numbers alike. `key` is a hash as above.
+    """
+
+    __tablename__ = "attempt_trickles"
+
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    most: Mapped[int]
+    step: Mapped[int] = mapped_column(BigInteger)
+    empty_at: Mapped[int] = mapped_column(BigInteger, index=True)
 
 
 class FamiliarPlace(Base):

@@ -78,10 +78,14 @@ class PasskeyChallenge(Base):
 
 
 class FactorTry(Base):
-    """A wrong code, or a wrong password where a fresh proof is asked for; removed after a day or by the next right one."""
+    """A wrong code, or a wrong password in an open session; `pool` says with which others it is counted.
+
+    Removed after a day, by a right one from the same side, or by a new password.
+    """
 
     __tablename__ = "factor_tries"
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     user_id: Mapped[str] = mapped_column(ForeignKey(_OWNER, ondelete="CASCADE"), index=True)
+    pool: Mapped[str] = mapped_column(String(16))
     at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -41,14 +41,16 @@ async def lock_person(session: AsyncSession, user_id: str) -> None:
     await session.execute(select(User.id).where(User.id == user_id).with_for_update())
 
 
-async def list_tries(session: AsyncSession, *, user_id: str, since: datetime) -> Sequence[datetime]:
-    """Return when wrong tries were made, newest first."""
-    query = select(FactorTry.at).where(FactorTry.user_id == user_id, FactorTry.at > since).order_by(FactorTry.at.desc())
-    return (await session.execute(query)).scalars().all()
+async def list_tries(session: AsyncSession, *, user_id: str, pool: str, since: datetime) -> Sequence[datetime]:
+    """Return when wrong tries of a pool were made, oldest first."""
+    query = select(FactorTry.at).where(FactorTry.user_id == user_id, FactorTry.pool == pool, FactorTry.at > since)
+    return (await session.execute(query.order_by(FactorTry.at))).scalars().all()
 
 
-async def delete_tries(session: AsyncSession, *, user_id: str, until: datetime) -> None:
-    await session.execute(delete(FactorTry).where(FactorTry.user_id == user_id, FactorTry.at <= until))
+async def delete_tries(session: AsyncSession, *, user_id: str, until: datetime, pools: Sequence[str] | None = None) -> None:
+    """Forget the person's wrong tries up to a moment: all of them, or those of some pools."""
+    query = delete(FactorTry).where(FactorTry.user_id == user_id, FactorTry.at <= until)
+    await session.execute(query if pools is None else query.where(FactorTry.pool.in_(pools)))
 
 
 async def has_factors(session: AsyncSession, *, user_id: str) -> tuple[bool, bool]:

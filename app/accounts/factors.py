@@ -180,17 +180,20 @@ class Factors(FactorTries, AccountWork):
 
     async def _demand_code(self, user_id: str, text: str, *, asker: Principal | Visit, field: str = "code") -> str:
         """Use a code up, of the app or a recovery code, and say which. Raises FactorRefused, with the try counted."""
-        await self._admit_try(user_id, field=field)
-        if (code := parse_totp(text)) is not None:
-            fault = await self._find_totp_fault(user_id, code)
-        elif (recovery := parse_recovery(text)) is not None:
-            fault = await self._find_recovery_fault(user_id, recovery, asker=asker)
-        else:
+        if (recovery := parse_recovery(text)) is not None:
+            await self._admit_recovery(user_id, asker=asker, field=field)
+            if not await self._use_recovery_code(user_id, recovery, asker=asker):
+                raise await self._refuse_recovery(user_id, asker=asker, field=field, words=_WRONG_RECOVERY)
+            await self._forget_tries(user_id, asker=asker)
+            return "recovery code"
+        pool = await self._find_pool(user_id, asker=asker)
+        await self._admit_try(user_id, pool, field=field)
+        if (code := parse_totp(text)) is None:
             raise FactorRefused(field, _NO_CODE)
-        if fault:
-            raise await self._refuse_try(user_id, asker=asker, field=field, words=fault)
-        await self._forget_tries(user_id)
-        return "app code" if code else "recovery code"
+        if fault := await self._find_totp_fault(user_id, code):
+            raise await self._refuse_try(user_id, pool, asker=asker, field=field, words=fault)
+        await self._forget_tries(user_id, asker=asker)
+        return "app code"
 
     async def _find_totp_fault(self, user_id: str, code: Secret) -> str:
         row = await factor_repository.get_totp(self._session, user_id=user_id, confirmed=True)
@@ -200,11 +203,11 @@ class Factors(FactorTries, AccountWork):
         is_new = await factor_repository.use_step(self._session, row.id, user_id=user_id, step=step)
         return "" if is_new else _USED_CODE
 
-    async def _find_recovery_fault(self, user_id: str, code: Secret, *, asker: Principal | Visit) -> str:
+    async def _use_recovery_code(self, user_id: str, code: Secret, *, asker: Principal | Visit) -> bool:
         used = await factor_repository.use_recovery_code(self._session, hash_token(code), user_id=user_id, now=self._clock())
         if used:
             self._note("factor.recovery_code_used", user_id=user_id, asker=asker)
-        return "" if used else _WRONG_RECOVERY
+        return used
 
     async def _conclude(self, principal: Principal, action: str, *, name: str = "") -> FactorChange:
         """End what the old factors opened, and keep recovery codes in step: ten with the first factor, none without any."""

@@ -1,7 +1,7 @@
 """How often something may be tried: counted in the database, so that restarts and further servers change nothing.
 
-A try is counted before it is judged, in one statement and committed at once; it is given back when it succeeds. Only
-hashes of what it was tried with are stored, so an address that has no account is counted like one that has.
+A try is counted before it is judged, atomically and committed at once; it is given back when it succeeds. Only hashes of
+what it was tried with are stored, so an address that has no account is counted like one that has.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts import limits_repository as repository
-from app.accounts.limits_repository import CountedTry
+from app.accounts.limits_repository import CountedTry, TrickleRow
 from app.clock import Clock
 from app.web.errors import Problem
 from app.web.formats import write_count
@@ -32,11 +32,23 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
+class Trickle:
+    """At most so many tries at once; then one more every so many seconds, for each combination of the named subjects.
+
+    So a wait is never longer than `each`, and in any span of time there are at most `most` + span / `each` tries.
+    """
+
+    subjects: tuple[str, ...]
+    most: int
+    each: int
+
+
+@dataclass(frozen=True, slots=True)
 class Limit:
     """What is limited, and by which budgets: a try needs room in all of them."""
 
     name: str
-    budgets: tuple[Budget, ...]
+    budgets: tuple[Budget | Trickle, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +56,7 @@ class Taken:
     """A try that was counted and may be made."""
 
     counted: tuple[CountedTry, ...]
+    trickled: tuple[TrickleRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +69,7 @@ class Refused:
     def wait(self) -> str:
         """The wait in words: whole minutes, or hours where it is long."""
         minutes = math.ceil(self.retry_after_seconds / MINUTE)
-        return write_count(minutes, "minute") if minutes <= 120 else write_count(math.ceil(minutes / 60), "hour")
+        return write_count(minutes, "minute") if minutes < 120 else write_count(math.ceil(minutes / 60), "hour")
 
     def as_problem(self) -> Problem:
         """Return the answer 429."""
@@ -81,20 +94,23 @@ class Limits:
         """Count a try of every budget, or of none when one is used up. Rows read before are stale afterwards."""
         if self._session.new or self._session.dirty or self._session.deleted:
             raise RuntimeError("a try is counted before the first write, for it is committed at once")
-        now = self._clock()
-        rows = [
-            (hash_key(limit, budget, subjects), budget.most, now + timedelta(seconds=budget.seconds)) for budget in limit.budgets
+        now, trickles = self._clock(), _list_trickles(limit, subjects)
+        windows = [
+            (hash_key(limit, budget, subjects), budget.most, now + timedelta(seconds=budget.seconds))
+            for budget in limit.budgets
+            if isinstance(budget, Budget)
         ]
-        counted = await repository.count_tries(self._session, rows, now=now)
-        if len(counted) == len(rows):
+        counted = await repository.count_tries(self._session, windows, now=now)
+        trickled = await repository.count_trickles(self._session, trickles, now=now)
+        if len(counted) == len(windows) and trickled == len(trickles):
             await repository.sweep(self._session, now=now)
             await self._session.commit()
-            return Taken(tuple(sorted(counted, key=lambda one: one.key)))
+            return Taken(tuple(sorted(counted, key=lambda one: one.key)), tuple(trickles))
         await self._session.rollback()
-        ends = await repository.list_full(self._session, [key for key, _, _ in rows], now=now)
+        waits = [end - now for end in await repository.list_full(self._session, [key for key, _, _ in windows], now=now)]
+        waits += await repository.list_trickle_waits(self._session, trickles, now=now)
         await self._session.rollback()
-        longest = max((end - now for end in ends), default=timedelta(seconds=1))
-        return Refused(max(1, math.ceil(longest.total_seconds())))
+        return Refused(max(1, math.ceil(max(waits, default=timedelta()).total_seconds())))
 
     async def demand(self, limit: Limit, **subjects: str) -> Taken:
         """Count a try as `take` does. Raises Problem (429) when it must not be made."""
@@ -107,11 +123,23 @@ class Limits:
         """Uncount a try that succeeded, in the caller's transaction. Only its own: an attacker's stay counted."""
         for counted in taken.counted:
             await repository.uncount_try(self._session, counted)
+        for row in taken.trickled:
+            await repository.uncount_trickle(self._session, row)
+
+    async def forget(self, limit: Limit, **subjects: str) -> None:
+        """Forget all that was counted of a limit's trickles, in the caller's transaction: what was guessed at is no more."""
+        await repository.forget_trickles(self._session, [row.key for row in _list_trickles(limit, subjects)])
 
 
-def hash_key(limit: Limit, budget: Budget, subjects: dict[str, str]) -> str:
-    """Return the row's key: a hash of what is limited, the window, and the subjects' values."""
-    parts = [limit.name, str(budget.seconds)]
+def _list_trickles(limit: Limit, subjects: dict[str, str]) -> list[TrickleRow]:
+    found = [budget for budget in limit.budgets if isinstance(budget, Trickle)]
+    rows = [TrickleRow(hash_key(limit, budget, subjects), budget.most, budget.each * 1000) for budget in found]
+    return sorted(rows, key=lambda row: row.key)
+
+
+def hash_key(limit: Limit, budget: Budget | Trickle, subjects: dict[str, str]) -> str:
+    """Return the row's key: a hash of what is limited, the pace, and the subjects' values."""
+    parts = [limit.name, str(budget.seconds) if isinstance(budget, Budget) else f"each {budget.each}"]
     for name in budget.subjects:
         parts += [name, subjects[name]]
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()

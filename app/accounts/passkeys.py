@@ -163,7 +163,7 @@ class Passkeys(Factors):
             if owner is not None:
                 self._note("user.passkey_refused", user_id=owner.id, asker=asker)
             raise FactorRefused("passkey", _REFUSED) from None
-        await self._forget_tries(owner.id)
+        await self._forget_tries(owner.id, asker=asker)
         return owner
 
     async def _find_passkey(self, read: PasskeyAnswer, *, user_id: str | None) -> tuple[Passkey, User]:

@@ -10,8 +10,8 @@ from fastapi.responses import RedirectResponse, Response
 from app.accounts.current_user import PageVisitor, read_ip
 from app.accounts.entrances import PENDING_LASTS, HalfOpen, OpenedSession
 from app.accounts.entry import Visit
-from app.accounts.gate import FAMILIAR_FOR
 from app.accounts.passkey_ceremonies import find_relying_party
+from app.accounts.places import FAMILIAR_FOR
 from app.accounts.roles import find_landing
 from app.accounts.service import Accounts
 from app.accounts.tokens import (

@@ -13,7 +13,7 @@ from app.accounts.current_user import Principal
 from app.accounts.entry import EntryRefused, Visit, demand_password, parse_email
 from app.accounts.factors import Factors
 from app.accounts.gate import Gate
-from app.accounts.limits import DAY, HOUR, Budget, Limit, Limits, Refused, group_address
+from app.accounts.limits import HOUR, Budget, Limit, Limits, Refused, Trickle, group_address
 from app.accounts.models import User
 from app.accounts.people import RoleRefused
 from app.accounts.tokens import build_link, create_token, hash_token
@@ -29,7 +29,7 @@ PATHS = {PASSWORD_LINK: "/reset", FACTOR_LINK: "/factor-reset"}
 LASTS = timedelta(hours=1)
 APART = timedelta(days=7)
 RESET_REQUEST = Limit("reset_request", (Budget(("place",), most=10, seconds=HOUR), Budget((), most=200, seconds=HOUR)))
-RESET_LETTER = Limit("reset_letter", (Budget(("account",), most=3, seconds=HOUR), Budget(("account",), most=6, seconds=DAY)))
+RESET_LETTER = Limit("reset_letter", (Trickle(("account",), most=3, each=2 * HOUR),))
 WRONG_PASSWORD = "This is not the password of the account."  # noqa: S105  # a sentence
 
 
@@ -139,6 +139,8 @@ class Resets(Factors, Gate):
             raise NotFound
         await reset_repository.replace_hash(self._session, link.user_id, new=new_hash)
         await self._shut(link.user_id, now=now)
+        await self._forget_all_tries(link.user_id)
+        await self._begin_anew(link.email)
         self._record("user.password_reset", owner_id=link.user_id, visit=visit, by_owner=False)
         return ResetDone(link.email, await self._note_arrival(link.user_id, visit))
 

@@ -7,15 +7,12 @@ from app.accounts import repository, reset_repository
 from app.accounts.current_user import Principal
 from app.accounts.devices import describe_device
 from app.accounts.entry import EntryRefused, demand_password
-from app.accounts.limits import DAY, MINUTE, Budget, Limit, Limits
-from app.accounts.work import AccountWork, is_like_an_id
+from app.accounts.factor_tries import PASSWORD, FactorTries
+from app.accounts.gate import Gate
+from app.accounts.work import is_like_an_id
 from app.db import release
 from app.masking import Secret
 from app.web.errors import NotFound, SignInNeeded
-
-PASSWORD_CHANGE = Limit(
-    "password_change", (Budget(("user",), most=10, seconds=5 * MINUTE), Budget(("user",), most=50, seconds=DAY))
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +28,7 @@ class SessionView:
     is_current: bool
 
 
-class Sessions(AccountWork):
+class Sessions(FactorTries, Gate):
     """Ending sessions and changing the password."""
 
     async def sign_out(self, principal: Principal) -> None:
@@ -65,25 +62,28 @@ class Sessions(AccountWork):
     async def change_password(self, principal: Principal, *, current: Secret, new: Secret) -> Secret:
         """Change the password, end all other sessions and return the asking one's new token.
 
-        Raises EntryRefused, a wrong current password is on record then; or Problem (429) after ten of them.
+        Raises EntryRefused; a wrong current password is counted with those of fresh proofs and on record then. Both passwords
+        are hashed whatever is wrong, and between two looks at the tries: of many sent at once only the first few learn anything.
         """
         demand_password(new, email=principal.email, field="new_password")
-        user = await repository.get_user(self._session, principal.user_id)
+        user_id = principal.user_id
+        await self._admit_try(user_id, PASSWORD, field="current_password")
+        user = await repository.get_user(self._session, user_id)
         if user is None:
             raise SignInNeeded
         old_hash = user.password_hash
-        tries = Limits(self._session, clock=self._clock)
-        tried = await tries.demand(PASSWORD_CHANGE, user=principal.user_id)
         await release(self._session)
-        if not (await self._passwords.verify(current, old_hash)).is_right:
-            self._record("user.password_change_failed", owner_id=principal.user_id, actor=principal)
-            raise EntryRefused("current_password", "This is not your current password.")
-        new_hash = await self._passwords.hash(new)
-        await tries.give_back(tried)
+        verdict, new_hash = await self._passwords.verify(current, old_hash), await self._passwords.hash(new)
+        await self._admit_try(user_id, PASSWORD, field="current_password")
+        if not verdict.is_right:
+            words, action = "This is not your current password.", "user.password_change_failed"
+            raise await self._refuse_try(user_id, PASSWORD, asker=principal, field="current_password", words=words, action=action)
         if not await repository.change_hash(self._session, principal.user_id, old=old_hash, new=new_hash):
             raise EntryRefused("current_password", "The password was changed elsewhere meanwhile.")
         await self._end_others(principal)
         await reset_repository.end_links(self._session, user_id=principal.user_id, now=self._clock())
+        await self._forget_all_tries(user_id)
+        await self._begin_anew(principal.email)
         self._record("user.password_changed", owner_id=principal.user_id, actor=principal)
         return await self._renew(principal)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from app.accounts import factor_repository, repository
 from app.accounts.current_user import Principal
-from app.accounts.factor_tries import FactorRefused
+from app.accounts.factor_tries import PASSWORD, FactorRefused
 from app.accounts.passkeys import Passkeys, confirmation_of
 from app.db import release
 from app.masking import Secret
@@ -43,20 +43,20 @@ class StepUp(Passkeys):
 
     async def _demand_password(self, principal: Principal, password: Secret) -> None:
         """Judge the password between two looks at the tries: of many sent at once only the first few learn anything."""
-        await self._admit_try(principal.user_id, field="confirm_password")
+        await self._admit_try(principal.user_id, PASSWORD, field="confirm_password")
         user = await repository.get_user(self._session, principal.user_id)
         if user is None:
             raise SignInNeeded
         stored = user.password_hash
         await release(self._session)
         verdict = await self._passwords.verify(password, stored)
-        await self._admit_try(principal.user_id, field="confirm_password")
+        await self._admit_try(principal.user_id, PASSWORD, field="confirm_password")
         if not verdict.is_right:
-            raise await self._refuse_try(principal.user_id, asker=principal, field="confirm_password", words=_NOT_YOURS)
+            raise await self._refuse_try(principal.user_id, PASSWORD, asker=principal, field="confirm_password", words=_NOT_YOURS)
 
     async def _demand_second(self, principal: Principal, code: str) -> None:
         if not any(await factor_repository.has_factors(self._session, user_id=principal.user_id)):
-            await self._forget_tries(principal.user_id)
+            await self._forget_tries(principal.user_id, asker=principal)
             return
         if not code.strip():
             raise FactorRefused("confirm_code", "Your second factor is needed too.")

@@ -5,21 +5,24 @@ from typing import Any
 
 import pytest
 
-from app.accounts.limits import Budget, Limit, Limits, Refused, Taken, group_address
+from app.accounts.limits import HOUR, Budget, Limit, Limits, Refused, Taken, Trickle, group_address
 from app.db import Database
 from app.masking import Secret
 
+BELL = Limit("bell", (Trickle(("account", "place"), most=2, each=2 * HOUR), Trickle(("account",), most=3, each=HOUR)))
 DOOR = Limit("door", (Budget(("account", "place"), most=3, seconds=300), Budget(("account",), most=5, seconds=3600)))
 
 
-async def knock(database: Database, clock: Any, *, account: str = "one", place: str = "a") -> Taken | Refused:
+async def knock(
+    database: Database, clock: Any, *, account: str = "one", place: str = "a", limit: Limit = DOOR
+) -> Taken | Refused:
     async with database.write() as session:
-        return await Limits(session, clock=clock).take(DOOR, account=account, place=place)
+        return await Limits(session, clock=clock).take(limit, account=account, place=place)
 
 
-async def count_rows(database: Database) -> int:
+async def count_rows(database: Database, table: str = "attempt_counts") -> int:
     async with database.connect() as connection:
-        return int((await connection.exec_driver_sql("SELECT count(*) FROM attempt_counts")).scalar_one())
+        return int((await connection.exec_driver_sql(f"SELECT count(*) FROM {table}")).scalar_one())
 
 
 async def test_a_budget_is_used_up_and_begins_anew(database: Database, clock: Any) -> None:
@@ -107,6 +110,53 @@ async def test_a_try_counts_even_when_the_work_after_it_fails(database: Database
     assert isinstance(await knock(database, clock), Refused)
 
 
+async def test_tries_that_come_back_do_so_one_by_one(database: Database, clock: Any) -> None:
+    assert [type(await knock(database, clock, limit=BELL)) for _ in range(2)] == [Taken] * 2
+    assert await knock(database, clock, limit=BELL) == Refused(2 * HOUR)
+    assert isinstance(await knock(database, clock, place="b", limit=BELL), Taken), "the refused try used nothing up"
+    assert await knock(database, clock, place="b", limit=BELL) == Refused(HOUR)
+    clock.advance(minutes=59, seconds=59)
+    assert await knock(database, clock, place="b", limit=BELL) == Refused(1)
+    clock.advance(seconds=1)
+    assert isinstance(await knock(database, clock, place="b", limit=BELL), Taken)
+    assert await knock(database, clock, place="c", limit=BELL) == Refused(HOUR), "one came back, not all"
+    clock.advance(days=1)
+    taken = [isinstance(await knock(database, clock, place=place, limit=BELL), Taken) for place in "abcd"]
+    assert taken == [True] * 3 + [False], "never more than it holds, however long nobody tried"
+    assert await count_rows(database, "attempt_trickles") == 4, "what has come back is swept"
+
+
+async def test_a_try_that_came_back_is_given_back_by_success_too(database: Database, clock: Any) -> None:
+    for _ in range(10):
+        async with database.write() as session:
+            limits = Limits(session, clock=clock)
+            taken = await limits.take(BELL, account="one", place="a")
+            assert isinstance(taken, Taken)
+            await limits.give_back(taken)
+    assert [type(await knock(database, clock, limit=BELL)) for _ in range(3)] == [Taken, Taken, Refused]
+    async with database.write() as session:
+        await Limits(session, clock=clock).forget(BELL, account="one", place="a")
+    assert isinstance(await knock(database, clock, limit=BELL), Taken)
+
+
+@pytest.mark.parametrize("pace", [1, 7, 60, 3600])
+async def test_a_day_holds_no_more_than_was_reckoned(database: Database, clock: Any, pace: int) -> None:
+    """However the tries are spread: three at once, and one an hour."""
+    taken = 0
+    for _ in range(min(60, 86400 // pace)):
+        taken += isinstance(await knock(database, clock, place=str(taken), limit=BELL), Taken)
+        clock.advance(seconds=pace)
+    assert taken <= 3 + min(60, 86400 // pace) * pace / HOUR
+
+
+async def test_of_many_at_once_a_trickle_lets_through_what_it_holds(database_url: Secret, clock: Any) -> None:
+    servers = [Database(database_url), Database(database_url)]
+    tries = (knock(servers[number % 2], clock, place=str(number), limit=BELL) for number in range(30))
+    assert sum(isinstance(answer, Taken) for answer in await asyncio.gather(*tries)) == 3
+    for server in servers:
+        await server.aclose()
+
+
 async def test_windows_that_are_over_are_swept(database: Database, clock: Any) -> None:
     for number in range(30):
         await knock(database, clock, account=f"person{number}")
@@ -142,7 +192,8 @@ def test_an_ipv6_network_is_one_place(ip: str, place: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"), [(1, "1 minute"), (61, "2 minutes"), (7200, "120 minutes"), (7201, "3 hours"), (80000, "23 hours")]
+    ("seconds", "words"),
+    [(1, "1 minute"), (61, "2 minutes"), (7140, "119 minutes"), (7200, "2 hours"), (7201, "3 hours"), (80000, "23 hours")],
 )
 def test_the_wait_reads_well(seconds: int, words: str) -> None:
     assert Refused(seconds).wait == words

@@ -149,6 +149,6 @@ def test_too_many_tries_are_told_to_wait(browser: Browser, server: RunningServer
         page.get_by_label("Password", exact=True).fill("not the right password")
         with page.expect_response("**/sign-in"):
             page.get_by_role("button", name="Sign in", exact=True).click()
-    expect(page.get_by_text("Too many tries. Wait 5 minutes")).to_be_visible()
+    expect(page.get_by_text("Too many tries. Wait 90 minutes")).to_be_visible()
     expect(page.get_by_label("E-mail")).to_have_value("nobody.at.all@example.org")
     context.close()

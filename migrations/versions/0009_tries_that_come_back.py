@@ -1,0 +1,38 @@
+"""tries that come back one by one, and pools of wrong codes
+
+Revision: 0009, after 0008
+"""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from alembic import op
+
+revision: str = "0009"
+down_revision: str | None = "0008"
+branch_labels: str | Sequence[str] | None = None
+depends_on: str | Sequence[str] | None = None
+
+
+def upgrade() -> None:
+    """Bring the table in. Tries of before the upgrade are in no pool any more: they would be over within a day."""
+    op.create_table(
+        "attempt_trickles",
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("most", sa.Integer(), nullable=False),
+        sa.Column("step", sa.BigInteger(), nullable=False),
+        sa.Column("empty_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_attempt_trickles")),
+    )
+    op.create_index(op.f("ix_attempt_trickles_empty_at"), "attempt_trickles", ["empty_at"])
+    op.add_column("factor_tries", sa.Column("pool", sa.String(length=16), nullable=False, server_default=""))
+    with op.batch_alter_table("factor_tries") as table:
+        table.alter_column("pool", server_default=None)
+
+
+def downgrade() -> None:
+    """Take them away again."""
+    with op.batch_alter_table("factor_tries") as table:
+        table.drop_column("pool")
+    op.drop_index(op.f("ix_attempt_trickles_empty_at"), table_name="attempt_trickles")
+    op.drop_table("attempt_trickles")
