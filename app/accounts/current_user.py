@@ -37,7 +37,7 @@ PROOF_LASTS = timedelta(minutes=5)
 class Principal:
     """Who acts. `scopes` is None for a browser session (it may do all its roles may); `ip` is where the request came from.
 
-    What follows `ip` is known of browser sessions only. `must_set_up` and `is_offered_factor` decide what pages show first.
+    `proved_at`, `ends_at` and `is_offered_factor` are known of browser sessions only. `must_set_up` shuts all but set-up.
     """
 
     user_id: str
@@ -139,7 +139,8 @@ async def _note_use(request: Request, session: AsyncSession, note: Callable[[Asy
 
 
 def _remember(request: Request, found: Identity, *, scopes: frozenset[Scope] | None) -> Principal:
-    roles, facts = parse_roles(found.roles), found.facts
+    """Return who asks. A token opens no more than its owner's browser would: it owes a second factor as they do."""
+    roles, facts, has_factor = parse_roles(found.roles), found.facts, found.has_totp or found.has_passkey
     principal = Principal(
         user_id=found.user_id,
         email=found.email,
@@ -148,16 +149,15 @@ def _remember(request: Request, found: Identity, *, scopes: frozenset[Scope] | N
         session_id=found.door_id if facts else None,
         token_id=None if facts else found.door_id,
         ip=read_ip(request),
+        has_totp=found.has_totp,
+        has_passkey=found.has_passkey,
+        must_set_up=not has_factor and bool(roles & STAFF) and not request.app.state.settings.is_loopback_only,
     )
     if facts is not None:
-        has_factor = facts.has_totp or facts.has_passkey
         principal = replace(
             principal,
             proved_at=facts.proved_at,
             ends_at=min(facts.expires_at, (found.last_used_at or facts.expires_at) + IDLE_FOR),
-            has_totp=facts.has_totp,
-            has_passkey=facts.has_passkey,
-            must_set_up=not has_factor and bool(roles & STAFF) and not request.app.state.settings.is_loopback_only,
             is_offered_factor=not has_factor and facts.factor_offer_closed_at is None,
         )
     request.state.viewer = principal

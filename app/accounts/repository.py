@@ -15,16 +15,18 @@ from app.accounts.roles import Role
 IDLE_FOR = timedelta(hours=1)
 LASTS_FOR = timedelta(hours=12)
 TOUCH_AFTER = timedelta(minutes=1)
+_HAS_FACTORS = (
+    exists().where(TotpFactor.user_id == User.id, TotpFactor.confirmed_at.is_not(None)),
+    exists().where(Passkey.user_id == User.id),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class SessionFacts:
-    """What a browser session tells beside whose it is: when its person was last proved, what they have set up, when it ends."""
+    """What a browser session tells beside whose it is: when its person was last proved, when it ends, what was offered."""
 
     proved_at: datetime | None
     expires_at: datetime
-    has_totp: bool
-    has_passkey: bool
     factor_offer_closed_at: datetime | None
 
 
@@ -37,6 +39,8 @@ class Identity:
     roles: Sequence[str]
     door_id: str
     last_used_at: datetime | None
+    has_totp: bool
+    has_passkey: bool
     scopes: Sequence[str] = ()
     facts: "SessionFacts | None" = None
 
@@ -49,11 +53,8 @@ async def get_by_session(session: AsyncSession, token_hash: str, *, now: datetim
     """Return who holds the browser session, unless it was revoked, idled out, grew too old, or its person was disabled."""
     query = (
         select(
-            *(User.id, User.email, User.roles, UserSession.id, UserSession.last_seen_at),
-            *(UserSession.proved_at, UserSession.expires_at),
-            exists().where(TotpFactor.user_id == User.id, TotpFactor.confirmed_at.is_not(None)),
-            exists().where(Passkey.user_id == User.id),
-            User.factor_offer_closed_at,
+            *(User.id, User.email, User.roles, UserSession.id, UserSession.last_seen_at, *_HAS_FACTORS),
+            *(UserSession.proved_at, UserSession.expires_at, User.factor_offer_closed_at),
         )
         .join(User, User.id == UserSession.user_id)
         .where(UserSession.token_hash == token_hash, *_is_open(now), User.disabled_at.is_(None))
@@ -61,14 +62,13 @@ async def get_by_session(session: AsyncSession, token_hash: str, *, now: datetim
     row = (await session.execute(query)).one_or_none()
     if row is None:
         return None
-    facts = SessionFacts(row[5], row[6], has_totp=row[7], has_passkey=row[8], factor_offer_closed_at=row[9])
-    return Identity(*row[:5], facts=facts)
+    return Identity(*row[:7], facts=SessionFacts(row[7], row[8], row[9]))
 
 
 async def get_by_token(session: AsyncSession, token_hash: str, *, now: datetime) -> Identity | None:
     """Return who holds the API token, unless it was revoked, ran out, or its person was disabled."""
     query = (
-        select(User.id, User.email, User.roles, ApiToken.id, ApiToken.last_used_at, ApiToken.scopes)
+        select(User.id, User.email, User.roles, ApiToken.id, ApiToken.last_used_at, *_HAS_FACTORS, ApiToken.scopes)
         .join(User, User.id == ApiToken.user_id)
         .where(ApiToken.token_hash == token_hash, ApiToken.revoked_at.is_(None), User.disabled_at.is_(None))
         .where(or_(ApiToken.expires_at.is_(None), ApiToken.expires_at > now))

@@ -10,7 +10,7 @@ from app.accounts.roles import Role
 from app.main import Outside, create_app
 from app.settings import Settings
 from tests.accounts.authenticator import Authenticator
-from tests.accounts.doors import Unit, add_person, sign_in
+from tests.accounts.doors import PASSWORD, Unit, add_person, sign_in
 from tests.accounts.factors import add_passkey, set_up_app
 from tests.pages import Page
 
@@ -55,6 +55,48 @@ async def test_staff_get_nothing_but_the_set_up(app: Any, client: httpx.AsyncCli
     assert "__Host-keydeck_pending" not in client.cookies
     assert (await client.post("/security/two-step/app/remove")).status_code == 409
     assert (await client.get("/support")).status_code == 200
+
+
+async def test_tokens_of_staff_owe_the_factor_too(app: Any, client: httpx.AsyncClient, clock: Any) -> None:
+    """Made on the command line, before the role, or left when the factors went: none of them opens what a browser may not."""
+    user = await add_person(app, "help@example.org", Role.SUPPORT, Role.TRADER)
+    async with Unit(app) as accounts:
+        token = (await accounts.create_token(user.id, name="report")).token.reveal()
+    program = {"Authorization": f"Bearer {token}"}
+    paths = ("/api/v1/support/credentials?q=one@example.org&ticket=1", "/api/v1/credentials", "/api/v1/account")
+
+    async def ask_all() -> list[int]:
+        client.cookies.clear()
+        return [(await client.get(path, headers=program)).status_code for path in paths]
+
+    refused = await client.get(paths[0], headers=program)
+    assert (refused.status_code, refused.json()["code"]) == (403, "factor_needed")
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert await ask_all() == [403] * 3, "the trader's half of them too: it is one account"
+    await sign_in(client, user.email)
+    await set_up_app(client, clock)
+    assert await ask_all() == [200] * 3
+    async with Unit(app) as accounts:
+        link = (await accounts.make_link(user.id, kind="factors", way="command")).link
+    form = {"token": link.split("token=")[1], "password": PASSWORD}
+    assert (await client.post("/factor-reset", data=form)).status_code == 303
+    assert await ask_all() == [403] * 3
+    async with Unit(app) as accounts:
+        await accounts.set_roles(user.id, roles=[Role.TRADER])
+    assert await ask_all() == [403, 200, 200], "a trader needs none"
+
+
+async def test_a_development_instance_asks_no_factor_of_tokens(settings: Settings, outside: Outside) -> None:
+    own = settings.model_copy(update={"public_url": "http://127.0.0.1:8000"})
+    app = create_app(own, outside=outside)
+    async with app.router.lifespan_context(app):
+        user = await add_person(app, "help@example.org", Role.SUPPORT)
+        async with Unit(app) as accounts:
+            token = (await accounts.create_token(user.id, name="report")).token.reveal()
+        transport = httpx.ASGITransport(app=app, client=("127.0.0.1", 50000))
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as program:
+            answer = await program.get("/api/v1/account", headers={"Authorization": f"Bearer {token}"})
+            assert answer.status_code == 200
 
 
 async def test_a_name_of_this_machine_alone_does_not_make_it_one(settings: Settings, outside: Outside) -> None:

@@ -47,6 +47,7 @@ PRINCIPALS = {
     "t:manage": "An API token of trader A with the scope credentials:manage.",
     "t:support": "An API token of support with the scope support:read.",
     "t:other": "An API token of trader B with every scope a trader may have.",
+    "t:bare": "An API token of support and operator at once with every scope they may have; no second factor was set up.",
     "t:ended": "An API token of trader A whose time is over.",
 }
 
@@ -145,6 +146,7 @@ async def build_world(app: Any, client: httpx.AsyncClient, clock: Any) -> World:
     for name, scope in (("status", Scope.STATUS_READ), ("balances", Scope.BALANCES_READ), ("manage", Scope.CREDENTIALS_MANAGE)):
         world.doors[f"t:{name}"] = await make_token(world, "alice", [scope])
     world.doors["t:support"] = await make_token(world, "sam", [Scope.SUPPORT_READ])
+    world.doors["t:bare"] = await make_token(world, "otto", None)
     world.doors["t:other"] = await make_token(world, "bob", None)
     clock.advance(seconds=30)
     world.doors["pending"] = await world.begin_sign_in("alice")
