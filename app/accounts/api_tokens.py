@@ -17,6 +17,7 @@ from app.web.errors import NotFound
 
 MOST_TOKENS = 50  # per person
 LONGEST_DAYS = 3650
+USUAL_DAYS = 90
 ENDING_SOON = timedelta(days=14)
 ENDED_SHOWN = timedelta(days=30)
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, Response
 
-from app.accounts.api_tokens import IssuedToken
+from app.accounts.api_tokens import USUAL_DAYS, IssuedToken
 from app.accounts.current_user import FreshProof, PageUser, PageUserFresh, Principal
 from app.accounts.entry import EntryRefused
 from app.accounts.passwords import SHORTEST
@@ -19,7 +19,6 @@ from app.web.pages import Pages
 
 router = APIRouter(include_in_schema=False)
 LIFETIMES = (("30", "30 days"), ("90", "90 days"), ("365", "One year"), ("never", "Until it is revoked"))
-USUAL_DAYS = "90"
 Naming = Annotated[Principal, Depends(FreshProof(keeps=("name", "scope", "expires_in_days")))]
 _NO_FORM = Form([])
 
@@ -62,7 +61,7 @@ async def create_token(request: Request, principal: Naming, accounts: AccountsDe
             principal.user_id,
             name=form.get("name", ""),
             scopes=parse_scopes(form.list_values("scope")),
-            expires_in_days=_read_days(form.get("expires_in_days", USUAL_DAYS)),
+            expires_in_days=_read_days(form.get("expires_in_days", str(USUAL_DAYS))),
             actor=principal,
         )
     except EntryRefused as refused:
@@ -102,7 +101,7 @@ async def _render(
         "errors": {refused.field: refused.message} if refused else {},
         "entered_name": form.get("name", ""),
         "entered_scopes": form.list_values("scope"),
-        "entered_days": form.get("expires_in_days", USUAL_DAYS),
+        "entered_days": form.get("expires_in_days", str(USUAL_DAYS)),
         "scopes": [(scope.value, *SCOPE_WORDS[scope]) for scope in list_scopes_for(principal.roles)],
         "scope_words": {scope: words[0] for scope, words in SCOPE_WORDS.items()},
         "lifetimes": LIFETIMES,

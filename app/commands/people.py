@@ -5,6 +5,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from app.accounts.api_tokens import LONGEST_DAYS, USUAL_DAYS
 from app.accounts.passwords import Passwords
 from app.accounts.people import UserView
 from app.accounts.resets import BY_COMMAND, FACTOR_LINK, PASSWORD_LINK, IssuedLink
@@ -128,18 +129,29 @@ def _print_link(email: str, *, kind: str, as_json: bool) -> None:
 def add_token(
     email: str,
     name: Annotated[str, typer.Option(help="What the token is for.")],
-    scope: Annotated[list[Scope] | None, typer.Option(help="May be given more than once; default: all the roles allow.")] = None,
+    scope: Annotated[
+        list[Scope], typer.Option(help="What it may do; may be given more than once.", show_default=Scope.STATUS_READ.value)
+    ] = [Scope.STATUS_READ],  # noqa: B006  # typer reads it, nobody changes it
+    days: Annotated[int, typer.Option(min=1, max=LONGEST_DAYS, help="After how many days it ends.")] = USUAL_DAYS,
     as_json: Json = False,
 ) -> None:
-    """Make an API token. It is shown once, now."""
+    """Make an API token: unless told otherwise one that reads status, for 90 days. It is shown once, now."""
 
     async def make(accounts: Accounts) -> dict[str, Any]:
-        made = await accounts.create_token((await accounts.find_user(email)).id, name=name, scopes=scope or None)
-        scopes = sorted(made.view.scopes)
-        return {"token": made.token.reveal(), "id": made.view.id, "name": made.view.name, "scopes": scopes}
+        user = await accounts.find_user(email)
+        made = await accounts.create_token(user.id, name=name, scopes=scope, expires_in_days=days)
+        told = {"id": made.view.id, "name": made.view.name, "scopes": sorted(made.view.scopes)}
+        return {"token": made.token.reveal(), **told, "expires_at": made.view.expires_at}
 
     made = work(make)
-    answer(made, as_json=as_json, lines=[f"{made['token']}", f"({made['id']}; it is not shown again)"])
+    answer(
+        made,
+        as_json=as_json,
+        lines=[
+            f"{made['token']}",
+            f"({made['id']}, {', '.join(made['scopes'])}, until {made['expires_at']:%Y-%m-%d}; it is not shown again)",
+        ],
+    )
 
 
 @tokens.command("list")

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -37,9 +38,19 @@ def test_people_and_tokens_from_the_command_line(tmp_path: Path) -> None:
     token = run_keydeck("tokens", "add", "trader@example.org", "--name", "ci", "--json", data_dir=tmp_path)
     made = json.loads(token.stdout)
     assert made["token"].startswith("kd_")
+    assert made["scopes"] == ["status:read"], "no more than was asked for"
+    ends = datetime.fromisoformat(made["expires_at"]) - datetime.now(UTC)
+    assert timedelta(days=89) < ends <= timedelta(days=90)
+    wide = ("--scope", "credentials:manage", "--scope", "balances:read", "--days", "7")
+    shown = run_keydeck("tokens", "add", "trader@example.org", "--name", "bot", *wide, data_dir=tmp_path)
+    assert "balances:read, credentials:manage, until 20" in shown.stdout
+    for days in ("0", "3651"):
+        assert (
+            run_keydeck("tokens", "add", "trader@example.org", "--name", "x", "--days", days, data_dir=tmp_path).returncode == 2
+        )
 
     listed = run_keydeck("tokens", "list", "trader@example.org", "--json", data_dir=tmp_path)
-    assert json.loads(listed.stdout)[0]["id"] == made["id"]
+    assert made["id"] in [one["id"] for one in json.loads(listed.stdout)]
     assert made["token"] not in listed.stdout
 
     assert run_keydeck("users", "set-role", "trader@example.org", "--role", "support", data_dir=tmp_path).returncode == 0
