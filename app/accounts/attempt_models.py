@@ -49,8 +49,8 @@ class FamiliarPlace(Base):
 class ResetLink(Base):
     """A one-time link that lets a person choose a new password, or part from lost factors; `kind` says which.
 
-    `way` is how it was handed out: `mail`, `operator` or `command`. Used and dead ones stay a week, for the rule that
-    nobody but the person gets both kinds.
+    `way` is how it was handed out: `mail`, `operator` or `command`. An operator's that was used stays until the person signs
+    in by password, however long that takes: the rule that no operator gets both kinds of a person's links rests on it.
     """
 
     __tablename__ = "reset_links"
@@ -63,3 +63,4 @@ class ResetLink(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -19,6 +19,7 @@ from app.identifiers import create_id
 from app.masking import Secret
 from app.web.errors import NotFound, SignInNeeded
 
+_PASSKEY = "passkey"
 SETUP = "setup"
 INVITATION = "invitation"
 PENDING_LASTS = timedelta(minutes=10)
@@ -147,7 +148,7 @@ class Entrances(Passkeys, Gate):
     async def sign_in_by_passkey(self, visit: Visit, *, answer: str) -> OpenedSession:
         """Open a session for whoever's passkey answered: it stands for password and second factor. Raises FactorRefused."""
         user = await self._demand_passkey(answer, SIGN_IN, asker=visit)
-        return await self._open(user.id, roles=parse_roles(user.roles), visit=visit, way="passkey")
+        return await self._open(user.id, roles=parse_roles(user.roles), visit=visit, way=_PASSKEY)
 
     async def find_pending(self, token: Secret) -> PendingView:
         """Return the half-open sign-in. Raises SignInNeeded when it ran out, was finished, or ended with a change of password."""
@@ -242,5 +243,8 @@ class Entrances(Passkeys, Gate):
         )
         self._session.add(opened)
         self._record("user.signed_in", owner_id=user_id, visit=visit, object_id=opened.id, detail={"way": way})
-        await reset_repository.end_links(self._session, user_id=user_id, now=now)
+        if way == _PASSKEY:  # opens whatever the password is: it does not tell that the one chosen by a link is the person's own
+            await reset_repository.end_links(self._session, user_id=user_id, now=now)
+        else:
+            await reset_repository.forget_links(self._session, user_id=user_id)
         return OpenedSession(token, opened.id, user_id, roles, await self._note_arrival(user_id, visit))

@@ -2,12 +2,11 @@
 
 from datetime import datetime
 
-from sqlalchemy import delete, exists, select, update
+from sqlalchemy import and_, delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts.attempt_models import ResetLink
 from app.accounts.models import User
-from app.audit import AuditEvent
 
 
 async def get_link(session: AsyncSession, token_hash: str, *, kind: str, now: datetime) -> tuple[ResetLink, User] | None:
@@ -27,13 +26,15 @@ async def use_link(session: AsyncSession, link_id: str, *, user_id: str, now: da
     query = update(ResetLink).where(
         ResetLink.id == link_id, ResetLink.user_id == user_id, ResetLink.ended_at.is_(None), ResetLink.expires_at > now
     )
-    result = await session.execute(query.values(ended_at=now).returning(ResetLink.id))
+    result = await session.execute(query.values(ended_at=now, used_at=now).returning(ResetLink.id))
     return result.scalar_one_or_none() is not None
 
 
-async def sweep_links(session: AsyncSession, *, before: datetime) -> None:
-    """Remove links that were made before then, used or not."""
-    await session.execute(delete(ResetLink).where(ResetLink.created_at < before).execution_options(synchronize_session=False))
+async def sweep_links(session: AsyncSession, *, before: datetime, but_used: str) -> None:
+    """Remove links that were made before then, but for used ones that were handed out in that way."""
+    is_kept = and_(ResetLink.way == but_used, ResetLink.used_at.is_not(None))
+    query = delete(ResetLink).where(ResetLink.created_at < before, ~is_kept)
+    await session.execute(query.execution_options(synchronize_session=False))
 
 
 async def end_links(session: AsyncSession, *, user_id: str, now: datetime) -> None:
@@ -46,19 +47,19 @@ async def end_links(session: AsyncSession, *, user_id: str, now: datetime) -> No
     )
 
 
-async def has_link_since_last_sign_in(session: AsyncSession, *, user_id: str, kind: str, way: str, since: datetime) -> bool:
-    """Tell whether such a link was made since then for a person who has not signed in by password after it was made.
+async def forget_links(session: AsyncSession, *, user_id: str) -> None:
+    """Remove all of this person's links, used or not: the person has shown that the password is their own."""
+    await session.execute(delete(ResetLink).where(ResetLink.user_id == user_id).execution_options(synchronize_session=False))
 
-    A passkey signs in whatever the password is: it does not tell that the person knows the one chosen by the link.
-    """
-    came_after = exists().where(
-        AuditEvent.owner_id == user_id,
-        AuditEvent.action == "user.signed_in",
-        AuditEvent.at > ResetLink.created_at,
-        AuditEvent.detail["way"].as_string() != "passkey",
-    )
+
+async def has_standing_link(session: AsyncSession, *, user_id: str, kind: str, way: str, now: datetime) -> bool:
+    """Tell whether such a link was used since the person last signed in by password, or can be used now."""
+    can_be_used = and_(ResetLink.ended_at.is_(None), ResetLink.expires_at > now)
     query = select(ResetLink.id).where(
-        ResetLink.user_id == user_id, ResetLink.kind == kind, ResetLink.way == way, ResetLink.created_at > since, ~came_after
+        ResetLink.user_id == user_id,
+        ResetLink.kind == kind,
+        ResetLink.way == way,
+        or_(ResetLink.used_at.is_not(None), can_be_used),
     )
     return (await session.execute(query.limit(1))).scalar_one_or_none() is not None
 

@@ -1,7 +1,7 @@
 """Ways back in for who forgot the password or lost the second factor: one-time links that never open a session.
 
 A password link leaves the second factor asked for; a factor link asks for the password. So that no operator can become
-somebody by making both, an operator's second kind has to wait a week, or until the person has signed in by password.
+somebody by making both, an operator's second kind has to wait until the person has signed in by password, however long.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ PASSWORD_LINK, FACTOR_LINK = "password", "factors"
 BY_MAIL, BY_OPERATOR, BY_COMMAND = "mail", "operator", "command"
 PATHS = {PASSWORD_LINK: "/reset", FACTOR_LINK: "/factor-reset"}
 LASTS = timedelta(hours=1)
-APART = timedelta(days=7)
+_KEPT = timedelta(days=7)
 RESET_REQUEST = Limit("reset_request", (Budget(("place",), most=10, seconds=HOUR), Budget((), most=200, seconds=HOUR)))
 RESET_LETTER = Limit("reset_letter", (Trickle(("account",), most=3, each=2 * HOUR),))
 WRONG_PASSWORD = "This is not the password of the account."  # noqa: S105  # a sentence
@@ -69,9 +69,10 @@ class LinksApart(Problem):
             "conflict",
             status=409,
             title="Not both links for one person",
-            detail="Within seven days an operator makes a password link or a factor link for a person, not both.",
+            detail="After one kind was made or used, operators make the other only once the person has signed in by password.",
             who_acts="operator",
-            next_step="Let the person use the first link and sign in by password, or wait until the seven days are over.",
+            next_step="Let the person sign in by password; an unused link is out of the way after an hour. "
+            "Whoever runs the server can make the other one on the command line.",
         )
 
 
@@ -89,7 +90,7 @@ class Resets(Factors, Gate):
         if way == BY_OPERATOR:
             await self._demand_apart(user.id, kind=kind)
         token, now = create_token(), self._clock()
-        await reset_repository.sweep_links(self._session, before=now - APART)
+        await reset_repository.sweep_links(self._session, before=now - _KEPT, but_used=BY_OPERATOR)
         row = ResetLink(
             id=create_id("rst"),
             kind=kind,
@@ -99,6 +100,7 @@ class Resets(Factors, Gate):
             created_at=now,
             expires_at=now + LASTS,
             ended_at=None,
+            used_at=None,
         )
         self._session.add(row)
         action = "user.reset_link_made" if kind == PASSWORD_LINK else "user.factor_link_made"
@@ -178,8 +180,6 @@ class Resets(Factors, Gate):
 
     async def _demand_apart(self, user_id: str, *, kind: str) -> None:
         other = FACTOR_LINK if kind == PASSWORD_LINK else PASSWORD_LINK
-        since = self._clock() - APART
-        if await reset_repository.has_link_since_last_sign_in(
-            self._session, user_id=user_id, kind=other, way=BY_OPERATOR, since=since
-        ):
+        now = self._clock()
+        if await reset_repository.has_standing_link(self._session, user_id=user_id, kind=other, way=BY_OPERATOR, now=now):
             raise LinksApart
