@@ -1,6 +1,7 @@
 """Refuses to serve in ways that leak: each has its one line, which names the setting and how to repair it (decision 13)."""
 
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
@@ -9,9 +10,11 @@ from app.commands.console import EXIT_CONFIGURATION, fail
 from app.masking import Secret
 from app.settings import PREFIX, Settings, is_loopback
 
-SAMPLE_SECRETS = frozenset(
-    {"change-me", "changeme", "change-this", "replace-me", "replace-this", "your-secret", "your-token", "your-password", "sample"}
+_SAMPLE_WORD = (
+    "change(me|this|it)|replace(me|this|it)|your|my|secret|token|password|passwort|passw0rd|key|sample|example|test|dummy|todo"
 )
+SAMPLE_SECRET = re.compile(rf"({_SAMPLE_WORD}|\d{{1,4}}|x+)*({_SAMPLE_WORD})({_SAMPLE_WORD}|\d{{1,4}}|x+)*")
+_FEWEST_CHARACTERS = 4  # different ones: "aaaaaaaa", "12121212" and "111222333" were typed, never drawn
 _PYTHON_DEBUG = "PYTHONASYNCIODEBUG"
 
 
@@ -68,9 +71,15 @@ def _find_debugging(settings: Settings, *, environ: Mapping[str, str], is_dev_mo
 
 def _find_sample_secret(settings: Settings) -> str | None:
     for name, secret in _list_secrets(settings):
-        if secret.reveal().strip().lower() in SAMPLE_SECRETS:
-            return f"{PREFIX}{name} holds a sample from a documentation, known to everyone: set a random value of your own"
+        if is_sample(secret):
+            return f"{PREFIX}{name} holds a sample or a value anybody would try: set a random one of your own"
     return None
+
+
+def is_sample(secret: Secret) -> bool:
+    """Tell whether the secret is nothing but words of examples and short numbers, or has next to no different characters."""
+    text = re.sub(r"[\W_]", "", secret.reveal().lower())
+    return bool(text) and (SAMPLE_SECRET.fullmatch(text) is not None or len(set(text)) < _FEWEST_CHARACTERS)
 
 
 def _list_secrets(settings: Settings) -> Iterator[tuple[str, Secret]]:

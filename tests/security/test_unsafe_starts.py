@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.commands.unsafe_starts import find_danger
+from app.commands.unsafe_starts import find_danger, is_sample
 from app.masking import Secret
 from app.settings import Settings
 from tests.databases import copy_sqlite
@@ -147,7 +147,36 @@ def test_no_example_secret_of_the_documentation_is_taken() -> None:
             if name.lower() in secrets and not re.search(r"[$…<]", value):
                 shown.add((name.lower(), value))
     passed = [name for name, value in shown if find_danger(Settings(**{name: value}), environ={}, is_dev_mode=False) is None]
-    assert passed == [], "add the example's value to SAMPLE_SECRETS, or show `…` in its place"
+    assert passed == [], "add the example's words to SAMPLE_SECRET, or show `…` in its place"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("changeme123", "CHANGE_ME", "secret", "my-secret-token", "Password1", "password2026", "test-token", "example"),
+        *("your_secret", "xxxxxxxxxxxx", "00000000", "12121212", "aaaabbbbcccc", "test1234", "secret-key-xxxx"),
+    ],
+)
+def test_words_anybody_would_try_are_samples(value: str) -> None:
+    assert is_sample(Secret(value))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "k7Q0mB2v9xW4",
+        "test-3f9a8c71d2",
+        "secretary of the harbour",
+        "9b1c6e0f4d",
+        "keydeck",
+        "tr0ub4dor&3",
+        "password-manager-made-this-91kz",
+    ],
+)
+def test_what_was_drawn_or_is_not_set_is_none(value: str) -> None:
+    """Of a database's password nobody here knows how it is guarded: what is short is not refused, only what is printed."""
+    assert not is_sample(Secret(value))
 
 
 @pytest.mark.parametrize(
