@@ -11,7 +11,16 @@ import pytest
 
 from app.exchanges.adapter import ExchangeAdapter
 from app.exchanges.breaker import FAILURES_TO_OPEN, Admission
-from app.exchanges.errors import ExchangeError, KeyRefused, Maintenance, OutOfService, RateLimited, Resting, Unreachable
+from app.exchanges.errors import (
+    ExchangeError,
+    KeyRefused,
+    Maintenance,
+    OutOfService,
+    RateLimited,
+    Resting,
+    StoodStill,
+    Unreachable,
+)
 from app.exchanges.retry import RetryBudget
 from app.exchanges.traffic import Lane, LocalTraffic
 from app.exchanges.turns import KeyTurn
@@ -224,8 +233,11 @@ async def test_a_call_that_is_not_asked_again_ends_by_what_it_met(slug: str) -> 
 
 
 @pytest.mark.parametrize("slug", [slug for slug in sorted(READ) if KINDS[slug].exchange.one_call_at_a_time])
-async def test_a_repeat_that_waits_too_long_for_its_turn_ends_by_what_the_call_met(slug: str) -> None:
-    bench = Bench(slug, *[{"status": 502, "text": ""}] * 9)
+@pytest.mark.parametrize("is_late_number", [False, True])
+async def test_a_repeat_that_waits_too_long_for_its_turn_ends_by_what_the_call_met(slug: str, is_late_number: bool) -> None:
+    late = next(case for case in load_fixture(slug)["refusals"] if case["name"] == "late number")
+    first = late if is_late_number else {"status": 502, "text": ""}
+    bench = Bench(slug, *[first] * 9)
 
     class Busy(LocalTraffic):
         turns = 0
@@ -239,6 +251,8 @@ async def test_a_repeat_that_waits_too_long_for_its_turn_ends_by_what_the_call_m
         pass
 
     bench.adapter.context = replace(bench.adapter.context, turn=KeyTurn(sleep=no_wait, key_id="k", keeper=Busy()))
-    with pytest.raises(OutOfService):
+    with pytest.raises(ExchangeError) as met:
         await bench.adapter._ask(READ[slug])
-    assert [entry.http_status for entry in bench.adapter.evidence] == [502, None]
+    assert not isinstance(met.value, StoodStill | KeyRefused)
+    assert isinstance(met.value, OutOfService) is not is_late_number
+    assert [entry.http_status for entry in bench.adapter.evidence] == [first["status"], None]
