@@ -44,7 +44,7 @@ def test_weather_opens_it(failure: int | BaseException) -> None:
     assert caught.value.failing_for_seconds == FAILURES_TO_OPEN
     assert caught.value.retry_after_seconds == PROBE_EVERY_SECONDS - 1
     assert caught.value.code == "exchange_unavailable"
-    assert caught.value.who_acts == "nobody"
+    assert caught.value.who_acts == "exchange"
 
 
 @pytest.mark.parametrize("answer", [200, 302, 400, 401, 403, 404, 418, 429, 451])
