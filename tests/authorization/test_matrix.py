@@ -1,6 +1,7 @@
 """Nobody gets in where they do not belong: every route and method, for every kind of asker, answers as the table says."""
 
 import os
+import re
 from typing import Any
 
 import httpx
@@ -106,7 +107,10 @@ async def ask(world: World, method: str, path: str, *, principal: str, place: st
 def find_marks(world: World, answer: httpx.Response) -> list[str]:
     """Return the names of what only trader A may see and the answer holds."""
     told = answer.text + str(answer.headers)
-    return [name for name, value in {**MARKS, **world.entered}.items() if value in told]
+    found = [name for name, value in {**MARKS, **world.entered}.items() if value in told]
+    # four letters may stand inside a random token by chance; shown to people they stand for themselves
+    is_hint_shown = re.search(rf"(?<![\w-]){MARKS['key hint']}(?![\w-])", told)
+    return [name for name in found if name != "key hint" or is_hint_shown]
 
 
 async def test_the_owner_sees_the_marks(world: World) -> None:

@@ -59,7 +59,8 @@ def spoil_place(body: Any, draw: random.Random) -> Any:
     """Return the body with one place replaced, dropped, renamed, doubled, wrapped or of another type."""
     path = draw.choice(list_places(body))
     if not path:
-        return draw.choice([[body], {"data": body}, draw.choice(VALUES), body])
+        # a copy: the next place may be spoilt inside it, and what one run does must not change another
+        return draw.choice([[body], {"data": body}, copy.deepcopy(draw.choice(VALUES)), body])
     holder = body
     for step in path[:-1]:
         holder = holder[step]

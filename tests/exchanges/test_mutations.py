@@ -3,6 +3,7 @@
 `KEYDECK_MUTATIONS` sets how many per exchange; a failure names the run's number, which makes it again.
 """
 
+import copy
 import os
 import random
 import re
@@ -19,7 +20,7 @@ from app.exchanges.http import ExchangeHttp, find_origin
 from app.exchanges.turns import KeyTurn
 from app.exchanges.types import BalanceSheet, Call, Environment, Grant, Permission, ProbePolicy, Secrets
 from app.masking import Secret
-from tests.exchanges.mutations import spoil
+from tests.exchanges.mutations import VALUES, spoil
 from tests.exchanges.stage import JSON, KINDS, SLUGS, load_fixture, make_response, no_wait
 
 COUNT = int(os.environ.get("KEYDECK_MUTATIONS", "20000"))
@@ -117,3 +118,11 @@ async def test_spoilt_replies_are_weather(slug: str) -> None:
         except Exception as error:
             raise AssertionError(f"{slug}, run {run}: {error!r}; served {exchange.served!r}"[:3000]) from error
     assert exchange.spoilt >= COUNT
+
+
+def test_one_run_changes_no_other() -> None:
+    """A run's number makes it again only where no run leaves anything behind."""
+    before = copy.deepcopy(VALUES)
+    for run in range(3000):
+        spoil({"body": [{"a": "1", "b": [2]}]}, random.Random(run))
+    assert before == VALUES
