@@ -156,13 +156,13 @@ WORDS: Mapping[str, Words] = {
         who_acts=OPERATOR,
     ),
     "number_refused": Words(
-        cause="{exchange} has seen this key in use by another program.",
-        remedy="Each call of a key needs a higher number than the last, and two programs overtake each other. Create a key at "
-        "{exchange} for Keydeck alone and put it in here.",
-        reply="Another program uses the same {exchange} key, and {exchange} then refuses our calls: each must carry a higher "
-        "number than the last. Create a key at {exchange} for Keydeck alone and put it in with Replace key in Keydeck.",
-        operator="The exchange wants numbers that rise per key and has seen a higher one: another program uses the key. Only the "
-        "trader can mend this. If it meets many keys at once, another server may use a copy of this database.",
+        cause="{exchange} has seen higher numbers from this key than ours.",
+        remedy="Another program most likely uses the same key: each call needs a higher number than the last, so two overtake "
+        "each other. Create a key at {exchange} for Keydeck alone and put it in here.",
+        reply="{exchange} has seen higher numbers from your key than ours, most likely from another program with the same key, "
+        "and refuses our calls. Create a key at {exchange} for Keydeck alone and put it in with Replace key in Keydeck.",
+        operator="The exchange wants numbers that rise per key and has seen a higher one: most likely another program uses the "
+        "key, and only the trader can mend that. If it meets many keys at once, look for a copy of this server or its database.",
         action="replace",
     ),
     "request_refused": Words(
