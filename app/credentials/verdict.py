@@ -133,7 +133,8 @@ def _weigh_weather(evidence: Evidence, name: str) -> Blame:
         seen = f"{others.fine} of {others.total} other keys were answered lately"
         return Blame(Whose.UNCLEAR, f"Not clear yet: {name} fails at times, and {seen}.")
     if others.fine and evidence.code != "rate_limited":
-        return _only(f"Only this key: {name} answers, also for {others.fine} of {others.total} other keys here.", name)
+        answered = "the one other key" if others.total == 1 else f"{others.fine} of {others.total} other keys"
+        return _only(f"Only this key: {name} answers, also for {answered} here.", name)
     beside = "no other key here to compare with"
     if others.fine:  # a limit counts calls, mostly those of the whole server: a refusal tells nothing of the key
         beside = f"{others.fine} of {others.total} other keys were answered lately, and its limit may count the calls of all"
@@ -153,7 +154,12 @@ def _weigh_refusal(evidence: Evidence, name: str) -> Blame:
         words = f"Not clear: {name} refuses this server's address for {others.share} other keys too, and {others.fine} work."
         return Blame(Whose.UNCLEAR, words)
     if others.fine:
-        return _only(f"Only this key: {others.fine} of {others.total} other {name} keys here work.", name)
+        working = (
+            f"the one other {name} key here works"
+            if others.total == 1
+            else f"{others.fine} of {others.total} other {name} keys here work"
+        )
+        return _only(f"Only this key: {working}.", name)
     return _admit(evidence, name)
 
 
@@ -166,7 +172,10 @@ def _admit(evidence: Evidence, name: str) -> Blame:
         few = "the one other key" if others.total == 1 else f"{others.share} other keys"
         return Blame(Whose.UNCLEAR, f"Not clear: {few} here got the same answer lately.")
     if others.different:
-        return Blame(Whose.UNCLEAR, f"Not clear: none of the {others.total} other keys here works just now.")
+        none = (
+            "the one other key here does not work" if others.total == 1 else f"none of the {others.total} other keys here works"
+        )
+        return Blame(Whose.UNCLEAR, f"Not clear: {none} just now.")
     return Blame(Whose.UNCLEAR, f"Probably this key: {name} answers; no other key here to compare with.")
 
 

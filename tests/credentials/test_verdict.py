@@ -128,3 +128,15 @@ def test_others_are_counted_by_what_their_checks_came_to() -> None:
 def test_operators_read_how_the_keys_of_an_exchange_stand(standing: dict[str, int], words: str) -> None:
     assert words in sum_up(standing)
     assert bool(words) == bool(sum_up(standing))
+
+
+def test_one_other_key_is_told_in_good_words() -> None:
+    for code, public, others in (
+        ("bad_signature", "ok", Others(fine=1)),
+        ("unexpected_reply", "ok", Others(fine=1)),
+        ("account_blocked", "ok", Others(different=1)),
+    ):
+        blame = weigh(Evidence(code, public, others), exchange=EXCHANGE)
+        assert blame is not None
+        assert "the one other" in blame.sentence
+        assert " 1 " not in blame.sentence

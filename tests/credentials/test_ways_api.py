@@ -35,7 +35,7 @@ async def test_a_refusal_and_a_dead_key_carry_their_verdict(app: Any, program: P
     refused = await program.client.post("/api/v1/credentials", json=program.body("hitbtc", "wrong-secret"))
     assert refused.json()["verdict"] == {
         "whose": "only_this_key",
-        "sentence": "Only this key: 1 of 1 other HitBTC keys here work.",
+        "sentence": "Only this key: the one other HitBTC key here works.",
     }
     stored = await program.connect("hitbtc", "read-trade", plan="balances")
     app.state.sandbox.state.sandbox.find_key("hitbtc", "read-trade").active = False

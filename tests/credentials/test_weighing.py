@@ -94,7 +94,7 @@ async def test_a_refused_connect_tells_it_as_well(app: Any, bench: Bench) -> Non
     with pytest.raises(ConnectRefused) as refused:
         await bench.connect("hitbtc", "wrong-secret")
     assert refused.value.blame is not None
-    assert refused.value.blame.sentence == "Only this key: 1 of 1 other HitBTC keys here work."
+    assert refused.value.blame.sentence == "Only this key: the one other HitBTC key here works."
     with pytest.raises(ConnectRefused) as withdraws:
         await bench.connect("hitbtc", "withdraw-enabled")
     assert withdraws.value.blame is None
