@@ -1,23 +1,27 @@
 """Proves Read by a call, without losing what the exchange has told of the other rights when that call fails."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
 
 from app.exchanges.errors import ExchangeError, PermissionMissing
 from app.exchanges.types import Answer, Grant, Permission
 
+Answered = TypeVar("Answered")
 
-async def prove_read(ask: Callable[[], Awaitable[object]], *, told: Mapping[Permission, Grant]) -> bool | None:
-    """Return whether a reading call passes, None where it told nothing.
+
+async def prove_read(
+    ask: Callable[[], Awaitable[Answered]], *, told: Mapping[Permission, Grant]
+) -> tuple[bool | None, Answered | None]:
+    """Return whether a reading call passes (None where it told nothing), and what it answered.
 
     Raises what the call ends with, unless what was told must be reported all the same.
     """
     try:
-        await ask()
+        return True, await ask()
     except ExchangeError as error:
         if not must_be_told(told, although=error):
             raise
-        return False if isinstance(error, PermissionMissing) else None
-    return True
+        return (False if isinstance(error, PermissionMissing) else None), None
 
 
 def must_be_told(told: Mapping[Permission, Grant], *, although: ExchangeError) -> bool:

@@ -211,13 +211,12 @@ class BinanceAdapter(ExchangeAdapter):
         if not isinstance(rights, dict):
             raise UnexpectedReply("rights that are none", call=RIGHTS.label)
         grants = {right: self._read_grant(rights, right) for right in Permission}
-        accounts: list[dict[str, Json]] = []
-        reads = await prove_read(partial(self._read_account, rights, accounts), told=grants)
+        reads, shown = await prove_read(partial(self._ask_readable_account, rights), told=grants)
         if not reads:
             grants[Permission.READ] = self.probed(reads, ACCOUNT)
         return KeyReport(
             grants,
-            account_id=_read_uid(accounts[0]) if accounts else None,
+            account_id=_read_uid(shown or {}),
             allowed_ips=() if rights.get("ipRestrict") is False else None,  # a list there is, but it is not told
             expires_at=self._read_expiry(rights) if grants[Permission.TRADE].answer is Answer.YES else None,
         )
@@ -232,13 +231,13 @@ class BinanceAdapter(ExchangeAdapter):
             raise UnexpectedReply("an account without balances", call=ACCOUNT.label)
         return account
 
-    async def _read_account(self, rights: dict[str, Json], accounts: list[dict[str, Json]]) -> None:
-        """Put the account into the list. Raises PermissionMissing where Binance tells, or shows, that the key may not read."""
+    async def _ask_readable_account(self, rights: dict[str, Json]) -> dict[str, Json]:
+        """Read the account. Raises PermissionMissing where Binance tells, or shows, that the key may not read."""
         if not isinstance(rights.get("enableReading"), bool):
             raise UnexpectedReply("rights that are none", call=RIGHTS.label)
         if not rights["enableReading"]:
             raise PermissionMissing(call=RIGHTS.label)
-        accounts.append(await self._ask_proven_account())
+        return await self._ask_proven_account()
 
     async def _ask_proven_account(self) -> dict[str, Json]:
         """Read the account with a key that Binance has just answered: -2015 can now only mean the right."""

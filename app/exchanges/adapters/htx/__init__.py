@@ -188,7 +188,8 @@ class HtxAdapter(ExchangeAdapter):
             grants[right] = Grant(answer, Proof.TOLD, self.context.clock(), KEY.label) if answer != Answer.UNKNOWN else Grant()
         grants[Permission.TRANSFER] = grants[Permission.TRADE]  # Trade allows transfers between own accounts
         if "readOnly" not in words:
-            grants[Permission.READ] = self.probed(await prove_read(self._prove_read, told=grants), ACCOUNTS)
+            reads, _ = await prove_read(self._prove_read, told=grants)
+            grants[Permission.READ] = self.probed(reads, ACCOUNTS)
         return grants
 
     async def _check_by_probes(self, uid: str | None, *, may_probe_trade: bool) -> KeyReport:

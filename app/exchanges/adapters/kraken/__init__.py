@@ -84,7 +84,8 @@ class KrakenAdapter(ExchangeAdapter):
             raise UnexpectedReply("permissions that are none", call=KEY.label)
         grants = {right: self._read_grant(frozenset(words), right) for right in Permission}
         if grants[Permission.READ].answer is not Answer.YES:
-            grants[Permission.READ] = self.probed(await prove_read(partial(self._ask_result, BALANCES), told=grants), BALANCES)
+            reads, _ = await prove_read(partial(self._ask_result, BALANCES), told=grants)
+            grants[Permission.READ] = self.probed(reads, BALANCES)
         return KeyReport(
             grants,
             account_id=_read_account_id(told),
