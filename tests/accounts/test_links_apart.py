@@ -1,6 +1,5 @@
 """No operator gets both kinds of one person's links, however long they wait: with both they would be that person."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -10,19 +9,8 @@ from app.accounts.roles import Role
 from tests.accounts.attackers import browse
 from tests.accounts.doors import PASSWORD, add_person, sign_in
 from tests.accounts.factors import set_up_app
-from tests.accounts.test_resets import NEW, OWNER, choose, make_link, sign_up_again_after
+from tests.accounts.links import NEW, OWNER, choose, make_link, sign_up_again_after
 from tests.people import SignedIn
-
-
-@pytest.fixture
-async def owner(app: Any) -> str:
-    return (await add_person(app, OWNER, Role.TRADER)).id
-
-
-@pytest.fixture
-async def guest(app: Any) -> AsyncIterator[httpx.AsyncClient]:
-    async with browse(app, "198.51.100.7") as client:
-        yield client
 
 
 @pytest.mark.parametrize("days", [1, 8, 400])

@@ -16,43 +16,17 @@ from app.main import Outside, create_app
 from app.settings import Settings
 from tests.accounts.attackers import CountedPasswords, browse, list_addresses
 from tests.accounts.authenticator import Authenticator
-from tests.accounts.doors import COOKIE, PASSWORD, Unit, add_person, count_rows, find_copied, list_actions, sign_in
+from tests.accounts.doors import COOKIE, PASSWORD, Unit, add_person, count_rows, list_actions, sign_in
 from tests.accounts.factors import add_passkey, ask, set_up_app
+from tests.accounts.links import NEW, OWNER, choose, make_link, sign_up_again_after
 from tests.mail_server import PostOffice, run_mail_server
 from tests.pages import open_page, submit
 from tests.people import SignedIn
-
-OWNER = "owner@example.org"
-NEW = "a new and different password"
 
 
 @pytest.fixture
 def outside(outside: Outside) -> Outside:
     return replace(outside, passwords=CountedPasswords())
-
-
-@pytest.fixture
-async def owner(app: Any) -> str:
-    return (await add_person(app, OWNER, Role.TRADER)).id
-
-
-@pytest.fixture
-async def guest(app: Any) -> AsyncIterator[httpx.AsyncClient]:
-    async with browse(app, "198.51.100.7") as client:
-        yield client
-
-
-async def make_link(operator: SignedIn, user_id: str, kind: str = "reset-link") -> str:
-    answer = await operator.client.post(f"/people/{user_id}/{kind}")
-    assert answer.status_code == 200, answer.text
-    link = find_copied(answer.text)
-    assert link.startswith("http://127.0.0.1:8000/")
-    return link.removeprefix("http://127.0.0.1:8000")
-
-
-async def choose(client: httpx.AsyncClient, link: str, password: str = NEW) -> httpx.Response:
-    form = (await open_page(client, link)).form("/reset")
-    return await client.post("/reset", data=form.values | {"new_password": password})
 
 
 async def test_a_password_link_from_beginning_to_end(
@@ -231,11 +205,6 @@ async def test_both_links_at_once_are_not_both_made(app: Any, signed_in: SignedI
         await asyncio.wait({other}, timeout=0.5)  # let it come as far as it can before the first is committed
     with pytest.raises(LinksApart):
         await other
-
-
-async def sign_up_again_after(app: Any, operator: SignedIn, clock: Any, *, days: int) -> None:
-    clock.advance(days=days)
-    assert (await sign_in(operator.client, operator.email)).status_code == 303
 
 
 async def test_nobody_makes_a_link_for_themselves_or_the_disabled(app: Any, signed_in: SignedIn, owner: str) -> None:
