@@ -10,10 +10,10 @@ from app.commands.console import EXIT_CONFIGURATION, fail
 from app.masking import Secret
 from app.settings import PREFIX, Settings, is_loopback
 
-_SAMPLE_WORD = (
+SAMPLE_WORDS = re.compile(
     "change(me|this|it)|replace(me|this|it)|your|my|secret|token|password|passwort|passw0rd|key|sample|example|test|dummy|todo"
 )
-SAMPLE_SECRET = re.compile(rf"({_SAMPLE_WORD}|\d{{1,4}}|x+)*({_SAMPLE_WORD})({_SAMPLE_WORD}|\d{{1,4}}|x+)*")
+_FILLING = re.compile(r"x|\d{1,4}(?!\d)")  # what people put around such words; a longer number may well be drawn
 _FEWEST_CHARACTERS = 4  # different ones: "aaaaaaaa", "12121212" and "111222333" were typed, never drawn
 _PYTHON_DEBUG = "PYTHONASYNCIODEBUG"
 
@@ -79,7 +79,9 @@ def _find_sample_secret(settings: Settings) -> str | None:
 def is_sample(secret: Secret) -> bool:
     """Tell whether the secret is nothing but words of examples and short numbers, or has next to no different characters."""
     text = re.sub(r"[\W_]", "", secret.reveal().lower())
-    return bool(text) and (SAMPLE_SECRET.fullmatch(text) is not None or len(set(text)) < _FEWEST_CHARACTERS)
+    left, words = SAMPLE_WORDS.subn(" ", text)
+    is_worded = words > 0 and not _FILLING.sub("", left).strip()
+    return bool(text) and (is_worded or len(set(text)) < _FEWEST_CHARACTERS)
 
 
 def _list_secrets(settings: Settings) -> Iterator[tuple[str, Secret]]:

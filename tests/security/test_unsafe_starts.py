@@ -147,7 +147,7 @@ def test_no_example_secret_of_the_documentation_is_taken() -> None:
             if name.lower() in secrets and not re.search(r"[$…<]", value):
                 shown.add((name.lower(), value))
     passed = [name for name, value in shown if find_danger(Settings(**{name: value}), environ={}, is_dev_mode=False) is None]
-    assert passed == [], "add the example's words to SAMPLE_SECRET, or show `…` in its place"
+    assert passed == [], "add the example's words to SAMPLE_WORDS, or show `…` in its place"
 
 
 @pytest.mark.parametrize(
@@ -176,6 +176,15 @@ def test_words_anybody_would_try_are_samples(value: str) -> None:
 )
 def test_what_was_drawn_or_is_not_set_is_none(value: str) -> None:
     """Of a database's password nobody here knows how it is guarded: what is short is not refused, only what is printed."""
+    assert not is_sample(Secret(value))
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "value", ["31415926535897932384626433832795028z", "0123456789" * 500, "x1" * 2000 + "qz", "keymy" * 900 + "q"]
+)
+def test_a_long_secret_is_judged_at_once(value: str) -> None:
+    """A start must not hang on a value that is nearly made of samples, for there are very many ways to take it apart."""
     assert not is_sample(Secret(value))
 
 
